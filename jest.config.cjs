@@ -1,0 +1,15 @@
+// Three layers, see docs/testing.md: unit (seconds, everywhere), contract (real Go peers), e2e (real virtual machines).
+const swc = [
+  '@swc/jest',
+  { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
+];
+const layer = (displayName) => ({
+  displayName,
+  testEnvironment: 'node',
+  testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
+  transform: { '\\.ts$': swc },
+  // The programs under test are the bundles that ship, so they are built once before the first test.
+  globalSetup: '<rootDir>/test/global-setup.cjs',
+});
+
+module.exports = { projects: [layer('unit'), layer('contract'), layer('e2e')] };

@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+// Builds dist/: one small CommonJS file per program, with everything behind a dynamic import() in chunks of its own,
+// so that a program parses only what it runs (start-up time is a promise, see docs/performance.md).
+//
+// esbuild splits chunks for ES modules only, and ES modules start slower under Node 20; so the sources are first
+// bundled and split as ES modules, then each output file is turned into CommonJS by itself.
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, transform } from 'esbuild';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const outdir = path.join(root, 'dist');
+
+/** Output name -> source entry. Programs (with a shebang) first, then library entries. */
+const programs = {
+  'docker-machine-driver-hyperkit': 'driver/plugin/main.ts',
+  hyperkit: 'driver/cli/main.ts',
+  'hyperkit-machine': 'engine/machine/main.ts',
+  'quickstart-client': 'driver/client/main.ts',
+};
+const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
+
+const bundled = await build({
+  absWorkingDir: root,
+  entryPoints: { ...programs, ...libraries },
+  outdir,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  outExtension: { '.js': '.cjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  external: ['koffi', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  mainFields: ['main', 'module'],
+  conditions: ['node', 'require'],
+  write: false,
+  logLevel: 'warning',
+});
+
+// Everything is written beside dist/ and moved in file by file, entries last: a program that starts during a build
+// finds either the old files or the new ones.
+const files = await Promise.all(
+  bundled.outputFiles.map(async (file) => {
+    const name = path.relative(outdir, file.path);
+    const program = Object.keys(programs).includes(name.replace(/\.cjs$/, ''));
+    const { code } = await transform(file.text, {
+      format: 'cjs',
+      platform: 'node',
+      target: 'node20',
+      supported: { 'dynamic-import': false },
+      banner: program ? '#!/usr/bin/env node' : '',
+    });
+    return { name, code, program };
+  }),
+);
+await mkdir(path.join(outdir, 'chunks'), { recursive: true });
+for (const { name, code, program } of files.sort((a, b) => Number(a.program) - Number(b.program))) {
+  const target = path.join(outdir, name);
+  const temporary = `${target}.${process.pid}.tmp`;
+  await mkdir(path.dirname(target), { recursive: true });
+  await writeFile(temporary, code);
+  if (program) await chmod(temporary, 0o755);
+  await rename(temporary, target).catch(async (error) => {
+    await rm(temporary, { force: true });
+    throw error;
+  });
+}
+
+// Programs find each other by name in PATH (docker-machine looks for docker-machine-driver-hyperkit), npm makes such
+// links at installation; dist/bin serves whoever runs from the source folder.
+await mkdir(path.join(outdir, 'bin'), { recursive: true });
+for (const program of ['docker-machine-driver-hyperkit', 'hyperkit']) {
+  await symlink(`../${program}.cjs`, path.join(outdir, 'bin', program)).catch((error) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
