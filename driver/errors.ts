@@ -1,0 +1,29 @@
+/** Codes of everything the driver can fail with. Stable: docs/errors.md lists each with its meaning and its mend. */
+export type DriverErrorCode =
+  | 'HK_HOST_NOT_RUNNING'
+  | 'HK_FLAG_INVALID'
+  | 'HK_FLAG_UNSUPPORTED'
+  | 'HK_CONFIG_INVALID'
+  | 'HK_STORE_UNWRITABLE'
+  | 'HK_MACHINE_BUSY'
+  | 'HK_MACHINE_EXISTS'
+  | 'HK_ADDRESS_EXHAUSTED'
+  | 'HK_ISO_MISSING'
+  | 'HK_ISO_DOWNLOAD_FAILED'
+  | 'HK_DISK_FULL'
+  | 'HK_SSH_UNREACHABLE'
+  | 'HK_STOP_TIMEOUT'
+  | 'HK_CLIENT_GONE';
+
+/** What the driver throws; the message is shown to the user by docker-machine as it is. */
+export class DriverError extends Error {
+  override readonly name = 'DriverError';
+
+  constructor(
+    readonly code: DriverErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import { readMachineStatus } from '../engine/machine/state';
+import { DOCKER_PORT } from './address/endpoint';
+import { type ConfigDocument, emptyConfig, mergeConfig, serializeConfig } from './config/driver-config';
+import { type MachinePaths, machinePaths } from './config/machine-paths';
+import type { FlagValues } from './contract/create-flags';
+import { HYPERKIT_FLAGS, readHyperkitFlags } from './contract/hyperkit-flags';
+import type { Logger } from './contract/logger';
+import { type MachineDriver, MachineState } from './contract/machine-driver';
+import { DriverError } from './errors';
+import type { MachineContext } from './lifecycle/machine-context';
+
+/** The name that docker-machine writes into config.json and looks the plugin up by. */
+export const DRIVER_NAME = 'hyperkit';
+
+const MACHINE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/;
+
+/** What the plugin process gives its driver. */
+export interface DriverSurroundings {
+  readonly logger: Logger;
+  /** Folder of the built programs; the machine process is started from there. */
+  readonly programsDir: string;
+}
+
+/** Makes the driver of one machine. It starts empty; the client fills it by SetConfigRaw or SetConfigFromFlags. */
+export function createHyperkitDriver(surroundings: DriverSurroundings): MachineDriver {
+  return new HyperkitDriver(surroundings);
+}
+
+/**
+ * libmachine's driver contract over the engine. Getters answer from memory and the machine's files; everything that
+ * takes time is loaded when it is first asked for, because every docker-machine command starts a plugin of its own.
+ */
+class HyperkitDriver implements MachineDriver {
+  readonly #surroundings: DriverSurroundings;
+  #document: ConfigDocument = emptyConfig();
+  /** The operation under way; `abandon` ends it. */
+  #operation: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(surroundings: DriverSurroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  driverName(): string {
+    return DRIVER_NAME;
+  }
+
+  getCreateFlags(): typeof HYPERKIT_FLAGS {
+    return HYPERKIT_FLAGS;
+  }
+
+  async setConfigRaw(json: Uint8Array): Promise<void> {
+    const { document, complaints } = mergeConfig(this.#document, Buffer.from(json).toString('utf8'));
+    this.#document = document;
+    for (const complaint of complaints) this.#surroundings.logger.debug(complaint);
+  }
+
+  async getConfigRaw(): Promise<Uint8Array> {
+    return Buffer.from(serializeConfig(this.#document));
+  }
+
+  async setConfigFromFlags(values: FlagValues): Promise<void> {
+    const options = readHyperkitFlags(values);
+    const { config } = this.#document;
+    config.Boot2DockerURL = options.boot2dockerUrl;
+    config.CPU = options.cpuCount;
+    config.Memory = options.memoryMb;
+    config.DiskSize = options.diskMb;
+    config.UUID = options.uuid === '' ? randomUUID() : options.uuid;
+    config.Cmdline = options.commandLine;
+    config.Engine = options.engine;
+    config.Accel = options.accelerator;
+    config.BindAddress = options.bindAddress;
+    config.SSHUser = 'docker';
+  }
+
+  async getMachineName(): Promise<string> {
+    return this.#document.config.MachineName;
+  }
+
+  async getIP(): Promise<string> {
+    if ((await this.getState()) !== MachineState.Running) throw hostNotRunning();
+    return (await this.#endpoint()).address;
+  }
+
+  async getSSHHostname(): Promise<string> {
+    return (await this.#endpoint()).address;
+  }
+
+  async getSSHKeyPath(): Promise<string> {
+    return this.#paths().sshKey;
+  }
+
+  async getSSHPort(): Promise<number> {
+    return (await this.#endpoint()).sshPort;
+  }
+
+  async getSSHUsername(): Promise<string> {
+    return this.#document.config.SSHUser === '' ? 'docker' : this.#document.config.SSHUser;
+  }
+
+  async getURL(): Promise<string> {
+    return `tcp://${await this.getIP()}:${DOCKER_PORT}`;
+  }
+
+  async getState(): Promise<MachineState> {
+    const status = await readMachineStatus(this.#paths().directory);
+    switch (status.state) {
+      case 'running':
+        return MachineState.Running;
+      case 'paused':
+        return MachineState.Paused;
+      case 'starting':
+        return MachineState.Starting;
+      case 'stopped':
+        return MachineState.Stopped;
+    }
+  }
+
+  async preCreateCheck(): Promise<void> {
+    const { checkBeforeCreate } = await import('./lifecycle/create');
+    await this.#operate((context) => checkBeforeCreate(context));
+  }
+
+  async create(): Promise<void> {
+    const { createMachine } = await import('./lifecycle/create');
+    await this.#operate((context) => createMachine(context));
+  }
+
+  async start(): Promise<void> {
+    const { startMachine } = await import('./lifecycle/start');
+    await this.#operate((context) => startMachine(context));
+  }
+
+  async stop(): Promise<void> {
+    const { stopMachine } = await import('./lifecycle/stop');
+    await this.#operate((context) => stopMachine(context));
+  }
+
+  async restart(): Promise<void> {
+    const { stopMachine } = await import('./lifecycle/stop');
+    const { startMachine } = await import('./lifecycle/start');
+    await this.#operate(async (context) => {
+      await stopMachine(context);
+      await startMachine(context);
+    });
+  }
+
+  async kill(): Promise<void> {
+    const { killRunningMachine } = await import('./lifecycle/stop');
+    await this.#operate((context) => killRunningMachine(context));
+  }
+
+  async remove(): Promise<void> {
+    // The client deletes the folder. Whatever still runs is found by the files in it: a create that was cut off left
+    // no usable configuration.
+    await this.kill();
+  }
+
+  async abandon(): Promise<void> {
+    const operation = this.#operation;
+    if (operation === undefined) return;
+    operation.abort.abort(
+      new DriverError('HK_CLIENT_GONE', 'the command was interrupted; what it had started was undone'),
+    );
+    await operation.done;
+  }
+
+  /** Runs one long operation and remembers it for `abandon`. */
+  async #operate(work: (context: MachineContext) => Promise<void>): Promise<void> {
+    const abort = new AbortController();
+    const context: MachineContext = {
+      ...this.#surroundings,
+      config: this.#document.config,
+      paths: this.#paths(),
+      signal: abort.signal,
+    };
+    const running = work(context);
+    this.#operation = { abort, done: running.catch(() => undefined) };
+    try {
+      await running;
+    } finally {
+      this.#operation = undefined;
+    }
+  }
+
+  /** The address a running machine really has comes from its files: a start whose wait failed was never saved by the client. */
+  async #endpoint(): Promise<{ readonly address: string; readonly sshPort: number }> {
+    const { readEndpoint } = await import('./address/recorded-endpoint');
+    const { config } = this.#document;
+    const recorded = await readEndpoint(this.#paths().directory);
+    return {
+      address: recorded?.address ?? config.IPAddress,
+      sshPort: recorded?.sshPort ?? (config.SSHPort === 0 ? 22 : config.SSHPort),
+    };
+  }
+
+  /** The name becomes part of paths, so it is checked here and not only by the client. */
+  #paths(): MachinePaths {
+    const { config } = this.#document;
+    if (!MACHINE_NAME.test(config.MachineName)) {
+      throw new DriverError(
+        'HK_CONFIG_INVALID',
+        `cannot use the machine name "${config.MachineName}": it must begin with a letter or digit and contain only those and . _ -`,
+      );
+    }
+    return machinePaths(config);
+  }
+}
+
+/** docker-machine compares this text literally; `ls` shows such a machine as stopped and not as broken. */
+function hostNotRunning(): DriverError {
+  return new DriverError('HK_HOST_NOT_RUNNING', 'Host is not running');
+}

@@ -1,0 +1,68 @@
+import { mkdir } from 'node:fs/promises';
+import { freemem } from 'node:os';
+import { checkHypervisor } from '../../engine/hypervisors/select';
+import { createBlankDisk, createDataDisk } from '../../engine/storage/data-disk';
+import { chooseEndpoint } from '../address/endpoint';
+import { extraDiskPath } from '../config/machine-paths';
+import { type InstalledIso, installIso, planIso } from '../iso/resolve';
+import { ensureSshKey } from '../ssh-key/ssh-key';
+import { isoRequest } from './iso-request';
+import type { MachineContext } from './machine-context';
+import { lockMachine } from './machine-lock';
+import { defaultsOf, diskBytes } from './machine-size';
+import { bootMachine, specOf } from './start';
+
+/**
+ * Everything that can be found out before anything exists: options, hypervisor, ISO, address. docker-machine leaves
+ * no trace of a machine whose check failed.
+ */
+export async function checkBeforeCreate(context: MachineContext): Promise<void> {
+  const { config, paths, logger } = context;
+  const size = defaultsOf(config);
+  const plan = await planIso(isoRequest(context));
+  const endpoint = await chooseEndpoint({
+    storePath: config.StorePath,
+    machineName: config.MachineName,
+    address: config.IPAddress,
+    sshPort: config.SSHPort,
+    bindAddress: config.BindAddress,
+  });
+  // The specification is validated here for its bounds (memory, CPUs); the kernel's paths are not known yet.
+  const boot = { kernel: paths.iso, initrd: paths.iso, commandLine: config.Cmdline };
+  const spec = await specOf(context, endpoint, boot);
+  const summary = await checkHypervisor(spec);
+  logger.debug(`hypervisor: ${summary}`);
+  if (size.memoryMiB * 1024 * 1024 > freemem()) {
+    logger.warn(`The host has less free memory than the ${size.memoryMiB} MB of this machine; it may swap`);
+  }
+  config.IPAddress = endpoint.address;
+  config.SSHPort = endpoint.sshPort;
+  config.UUID = spec.uuid;
+  // `docker-machine upgrade` takes the ISO from this URL. Left empty it would ask for boot2docker's last release of 2020.
+  if (plan.kind !== 'download' && config.Boot2DockerURL === '') config.Boot2DockerURL = `file://${plan.path}`;
+}
+
+/** Makes the machine's files, boots it and returns when its SSH server answers. On failure no process is left. */
+export async function createMachine(context: MachineContext): Promise<void> {
+  const { config, paths, logger, signal } = context;
+  await mkdir(paths.directory, { recursive: true, mode: 0o700 });
+  const lock = await lockMachine(paths, config.MachineName);
+  try {
+    logger.info('Creating SSH key...');
+    const key = await ensureSshKey(paths.sshKey);
+    signal.throwIfAborted();
+    logger.info('Installing the boot2docker ISO...');
+    const request = isoRequest(context);
+    const iso: InstalledIso = await installIso(await planIso(request), paths.directory, request);
+    logger.info(`Using boot2docker ${iso.version ?? 'of unknown version'}`);
+    signal.throwIfAborted();
+    await createDataDisk(paths.dataDisk, diskBytes(config), key.publicKeyLine);
+    for (let index = 0; index < config.ExtraDisks; index++) {
+      await createBlankDisk(extraDiskPath(paths, config.MachineName, index), diskBytes(config));
+    }
+    signal.throwIfAborted();
+    await bootMachine(context);
+  } finally {
+    await lock.release();
+  }
+}

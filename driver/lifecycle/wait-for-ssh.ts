@@ -1,0 +1,54 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Endpoint } from '../address/endpoint';
+import { DriverError } from '../errors';
+
+const PAUSE_MS = 200;
+const ATTEMPT_MS = 5_000;
+
+/** What `waitForSsh` needs to know of the machine while it waits. */
+export interface SshWait {
+  readonly endpoint: Endpoint;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+  /** Looked at between attempts; a reason ends the wait at once instead of after the deadline. */
+  readonly whyDead: () => Promise<string | undefined>;
+}
+
+/**
+ * Waits until the guest's SSH server greets (RFC 4253 section 4.2: the server sends `SSH-2.0-…`). A mere TCP connection
+ * proves nothing: the forward accepts before the guest is up.
+ * @throws DriverError HK_SSH_UNREACHABLE when the machine died or the deadline passed; the signal's reason on abort.
+ */
+export async function waitForSsh(wait: SshWait): Promise<void> {
+  const end = Date.now() + wait.deadlineMs;
+  while (Date.now() < end) {
+    wait.signal.throwIfAborted();
+    if (await greets(wait.endpoint, Math.min(ATTEMPT_MS, end - Date.now()))) return;
+    const reason = await wait.whyDead();
+    if (reason !== undefined) {
+      throw new DriverError('HK_SSH_UNREACHABLE', `the virtual machine ended while booting: ${reason}`);
+    }
+    await sleep(PAUSE_MS, undefined, { signal: wait.signal });
+  }
+  const where = `${wait.endpoint.address}:${wait.endpoint.sshPort}`;
+  throw new DriverError(
+    'HK_SSH_UNREACHABLE',
+    `the virtual machine runs, but no SSH server answered on ${where} within ${Math.round(wait.deadlineMs / 1000)} s; ` +
+      "see console.log in the machine's folder",
+  );
+}
+
+function greets(endpoint: Endpoint, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: endpoint.address, port: endpoint.sshPort });
+    const done = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => done(false));
+    socket.once('data', (bytes) => done(bytes.subarray(0, 4).toString('latin1') === 'SSH-'));
+    socket.once('error', () => done(false));
+    socket.once('close', () => done(false));
+  });
+}
