@@ -1,0 +1,41 @@
+/** A port that a container publishes; the number is the same in the guest and on the host. */
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}
+
+/** More than any host can use; a guest that claims more is cut off here. */
+const MAX_PORTS = 1024;
+
+/**
+ * The ports published by the running containers, out of the answer to `GET /containers/json` (Docker Engine API,
+ * ContainerSummary.Ports). Whatever doesn't look like one is left out: the guest is not trusted.
+ */
+export function readPublishedPorts(containers: unknown): readonly PublishedPort[] {
+  const found = new Map<string, PublishedPort>();
+  for (const container of list(containers)) {
+    for (const entry of list(field(container, 'Ports'))) {
+      const port = field(entry, 'PublicPort');
+      const protocol = field(entry, 'Type');
+      if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) continue;
+      if (protocol !== 'tcp' && protocol !== 'udp') continue;
+      // Published on the guest's own loopback, so not for anybody outside of it.
+      if (String(field(entry, 'IP') ?? '').startsWith('127.')) continue;
+      if (found.size < MAX_PORTS) found.set(portName({ protocol, port }), { protocol, port });
+    }
+  }
+  return [...found.values()];
+}
+
+/** `8080/tcp`, Docker's spelling. */
+export function portName({ protocol, port }: PublishedPort): string {
+  return `${port}/${protocol}`;
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+}
