@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { freemem } from 'node:os';
+import { pathToFileURL } from 'node:url';
 import { checkHypervisor } from '../../engine/hypervisors/select';
 import { createBlankDisk, createDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint } from '../address/endpoint';
@@ -7,7 +8,7 @@ import { extraDiskPath } from '../config/machine-paths';
 import { type InstalledIso, installIso, planIso } from '../iso/resolve';
 import { ensureSshKey } from '../ssh-key/ssh-key';
 import { isoRequest } from './iso-request';
-import type { MachineContext } from './machine-context';
+import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
 import { bootMachine, specOf } from './start';
@@ -30,16 +31,16 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
   // The specification is validated here for its bounds (memory, CPUs); the kernel's paths are not known yet.
   const boot = { kernel: paths.iso, initrd: paths.iso, commandLine: config.Cmdline };
   const spec = await specOf(context, endpoint, boot);
-  const summary = await checkHypervisor(spec);
-  logger.debug(`hypervisor: ${summary}`);
+  logger.debug(`hypervisor: ${await checkHypervisor(spec, machineProgram(context))}`);
   if (size.memoryMiB * 1024 * 1024 > freemem()) {
     logger.warn(`The host has less free memory than the ${size.memoryMiB} MB of this machine; it may swap`);
   }
   config.IPAddress = endpoint.address;
   config.SSHPort = endpoint.sshPort;
   config.UUID = spec.uuid;
-  // `docker-machine upgrade` takes the ISO from this URL. Left empty it would ask for boot2docker's last release of 2020.
-  if (plan.kind !== 'download' && config.Boot2DockerURL === '') config.Boot2DockerURL = `file://${plan.path}`;
+  // `docker-machine upgrade` takes the ISO from this URL, in whatever folder it is run. Left empty it would ask for
+  // boot2docker's last release of 2020.
+  if (plan.kind !== 'download') config.Boot2DockerURL = pathToFileURL(plan.path).href;
 }
 
 /** Makes the machine's files, boots it and returns when its SSH server answers. On failure no process is left. */

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { DriverConfig } from '../config/driver-config';
 import type { MachinePaths } from '../config/machine-paths';
 import type { Logger } from '../contract/logger';
@@ -12,4 +13,9 @@ export interface MachineContext {
   readonly paths: MachinePaths;
   /** Aborted when the client is gone or the user pressed Ctrl-C: undo and return soon. */
   readonly signal: AbortSignal;
+}
+
+/** The program that runs one virtual machine, detached. */
+export function machineProgram(context: Pick<MachineContext, 'programsDir'>): string {
+  return path.join(context.programsDir, 'hyperkit-machine.cjs');
 }

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { extractBootFiles } from '../../engine/boot/extract-boot-files';
 import { tail } from '../../engine/console/tail';
 import { killMachine } from '../../engine/machine/control';
@@ -11,7 +10,7 @@ import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint'
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
-import type { MachineContext } from './machine-context';
+import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
 import { waitForSsh } from './wait-for-ssh';
@@ -55,7 +54,7 @@ export async function bootMachine(context: MachineContext): Promise<void> {
   config.UUID = spec.uuid;
   logger.info('Booting the virtual machine...');
   const launched = await launchMachine(spec, {
-    program: path.join(context.programsDir, 'hyperkit-machine.cjs'),
+    program: machineProgram(context),
     deadlineMs: LAUNCH_DEADLINE_MS,
     signal,
   });

@@ -1,0 +1,27 @@
+/** Codes of everything the engine can fail with. Stable: docs/errors.md lists each with its meaning and its mend. */
+export type EngineErrorCode =
+  | 'HK_SPEC_INVALID'
+  | 'HK_ISO_UNREADABLE'
+  | 'HK_ISO_INVALID'
+  | 'HK_ISO_NO_KERNEL'
+  | 'HK_DISK_FAILED'
+  | 'HK_NO_HYPERVISOR'
+  | 'HK_HYPERVISOR_FAILED'
+  | 'HK_MACHINE_RUNNING'
+  | 'HK_MACHINE_FAILED'
+  | 'HK_MACHINE_TIMEOUT'
+  | 'HK_ADDRESS_IN_USE'
+  | 'HK_STATE_UNREADABLE';
+
+/** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+
+  constructor(
+    readonly code: EngineErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
