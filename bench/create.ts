@@ -11,7 +11,7 @@ import { extractBootFiles } from '../engine/boot/extract-boot-files';
 import { createDataDisk } from '../engine/storage/data-disk';
 import { ISO, Store } from '../test/support/machines';
 import { buildPeer } from '../test/support/peers';
-import { compare, type Measurement, median } from './measurement';
+import { compare, type Measurement, median } from './support/measurement';
 
 const ROUNDS = 3;
 const MEMORY_MB = 1024;
@@ -92,7 +92,19 @@ async function bootByHand(): Promise<number> {
       'qemu-system-x86_64',
       [
         ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(CPUS), '-m', String(MEMORY_MB)],
-        ['-nodefaults', '-display', 'none', '-serial', 'null', '-kernel', kernel, '-initrd', initrd, '-append', commandLine],
+        [
+          '-nodefaults',
+          '-display',
+          'none',
+          '-serial',
+          'null',
+          '-kernel',
+          kernel,
+          '-initrd',
+          initrd,
+          '-append',
+          commandLine,
+        ],
         ['-drive', `file=${disk},format=raw,if=virtio`, '-drive', `file=${ISO},format=raw,media=cdrom,readonly=on`],
         ['-netdev', `user,id=n,hostfwd=tcp:${address}:2222-:22`, '-device', 'virtio-net-pci,netdev=n'],
         ['-device', 'virtio-rng-pci'],

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The one door to every benchmark: `npm run bench -- --list`, `npm run bench -- NAME [--json]`.
-// A benchmark is bench/NAME.ts and exports measure(): Promise<Measurement>, see bench/measurement.ts. Peers are
+// A benchmark is bench/NAME.ts and exports measure(): Promise<Measurement>, see bench/support/measurement.ts. Peers are
 // measured in the same run, interleaved, because the machines these run on are shared and noisy.
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.dirname(here);
 const names = (await readdir(here))
-  .filter((file) => file.endsWith('.ts') && file !== 'measurement.ts')
+  .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -3))
   .sort();
 const args = process.argv.slice(2);
