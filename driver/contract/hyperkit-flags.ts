@@ -29,7 +29,10 @@ const slice = (name: string, usage: string): CreateFlag => ({
  * are those that the Go drivers and their forks settled on; `engine`, `accel` and `bind-address` are ours.
  */
 export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
-  string('boot2docker-url', 'URL or path of the boot2docker ISO; empty takes the cached or the locally built one'),
+  string(
+    'boot2docker-url',
+    'URL or path of the boot2docker ISO, optionally with #sha256=HEX; empty takes the locally built or cached one',
+  ),
   int('cpu-count', 'Number of virtual CPUs', 1),
   int('memory-size', 'Memory of the machine in MB', 1024),
   int('disk-size', 'Size of the data disk in MB', 20_000),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { pathToFileURL } from 'node:url';
@@ -7,7 +8,7 @@ import { chooseEndpoint } from '../address/endpoint';
 import { extraDiskPath } from '../config/machine-paths';
 import { type InstalledIso, installIso, planIso } from '../iso/resolve';
 import { ensureSshKey } from '../ssh-key/ssh-key';
-import { isoRequest } from './iso-request';
+import { builtIso, isoRequest } from './iso-request';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
@@ -38,9 +39,11 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
   config.IPAddress = endpoint.address;
   config.SSHPort = endpoint.sshPort;
   config.UUID = spec.uuid;
-  // `docker-machine upgrade` takes the ISO from this URL, in whatever folder it is run. Left empty it would ask for
-  // boot2docker's last release of 2020.
-  if (plan.kind !== 'download') config.Boot2DockerURL = pathToFileURL(plan.path).href;
+  // `docker-machine upgrade` takes the ISO from this URL, in whatever folder it is run: so it is the place where a newer
+  // one will be built. Left empty it would ask for boot2docker's last release of 2020.
+  if (plan.kind === 'cache')
+    config.Boot2DockerURL = pathToFileURL(existsSync(builtIso()) ? builtIso() : plan.path).href;
+  if (plan.kind === 'file') config.Boot2DockerURL = pathToFileURL(plan.path).href;
 }
 
 /** Makes the machine's files, boots it and returns when its SSH server answers. On failure no process is left. */

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
+import type { GuestPort } from '../spec/vm-spec';
 import { type DockerEndpoint, getDockerJson, openDocker } from './docker-api';
-import { type PublishedPort, portName, readPublishedPorts } from './published-ports';
+import { portName, readPublishedPorts } from './published-ports';
 
 const EVENTS = `/events?filters=${encodeURIComponent('{"type":["container"],"event":["start","die","restart","unpause"]}')}`;
 const CONTAINERS = '/containers/json';
@@ -10,8 +11,8 @@ const LONGEST_PAUSE_MS = 15_000;
 
 /** Opens and closes ports of the host on the machine's address. Both reject with a reason to be logged. */
 export interface PortOpener {
-  open(port: PublishedPort): Promise<void>;
-  close(port: PublishedPort): Promise<void>;
+  open(port: GuestPort): Promise<void>;
+  close(port: GuestPort): Promise<void>;
 }
 
 /** A publisher at work; `stop` ends it and leaves the ports to whoever ends the VM. */
@@ -63,7 +64,7 @@ async function publish(endpoint: DockerEndpoint, ports: PortSet, nudge: Nudge, s
 
 /** The ports that are open now. */
 class PortSet {
-  readonly #open = new Map<string, PublishedPort>();
+  readonly #open = new Map<string, GuestPort>();
   /** Ports that could not be opened, so that the reason is logged once and not after every event. */
   readonly #refused = new Set<string>();
 
@@ -73,7 +74,7 @@ class PortSet {
   ) {}
 
   /** Opens and closes until the open ports are the wanted ones. */
-  async follow(ask: () => Promise<readonly PublishedPort[]>): Promise<void> {
+  async follow(ask: () => Promise<readonly GuestPort[]>): Promise<void> {
     const wanted = new Map((await ask()).map((port) => [portName(port), port]));
     for (const [name, port] of this.#open) {
       if (wanted.has(name)) continue;

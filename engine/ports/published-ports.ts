@@ -1,8 +1,4 @@
-/** A port that a container publishes; the number is the same in the guest and on the host. */
-export interface PublishedPort {
-  readonly protocol: 'tcp' | 'udp';
-  readonly port: number;
-}
+import type { GuestPort } from '../spec/vm-spec';
 
 /** More than any host can use; a guest that claims more is cut off here. */
 const MAX_PORTS = 1024;
@@ -11,8 +7,8 @@ const MAX_PORTS = 1024;
  * The ports published by the running containers, out of the answer to `GET /containers/json` (Docker Engine API,
  * ContainerSummary.Ports). Whatever doesn't look like one is left out: the guest is not trusted.
  */
-export function readPublishedPorts(containers: unknown): readonly PublishedPort[] {
-  const found = new Map<string, PublishedPort>();
+export function readPublishedPorts(containers: unknown): readonly GuestPort[] {
+  const found = new Map<string, GuestPort>();
   for (const container of list(containers)) {
     for (const entry of list(field(container, 'Ports'))) {
       const port = field(entry, 'PublicPort');
@@ -28,7 +24,7 @@ export function readPublishedPorts(containers: unknown): readonly PublishedPort[
 }
 
 /** `8080/tcp`, Docker's spelling. */
-export function portName({ protocol, port }: PublishedPort): string {
+export function portName({ protocol, port }: GuestPort): string {
   return `${port}/${protocol}`;
 }
 

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
+import { loopbackAddress } from '../../driver/address/loopback-address';
 import { PROJECT } from './peers';
 import { type Outcome, type RunOptions, run } from './run';
+import { until } from './until';
 
 const CACHE = path.join(
   process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'),
@@ -34,13 +36,17 @@ export function which(program: string): string | undefined {
 
 /** A machine store of its own with a client in front of it; the real ~/.docker is never touched. */
 export class Store {
-  readonly path = mkdtempSync(path.join(tmpdir(), 'hk-store-'));
+  readonly path: string;
 
   constructor(
     /** Path of docker-machine or rancher-machine. */
     readonly client: string,
     readonly extraEnv: NodeJS.ProcessEnv = {},
-  ) {}
+    /** The store is made in this folder. */
+    base = tmpdir(),
+  ) {
+    this.path = mkdtempSync(path.join(base, 'hk-store-'));
+  }
 
   get env(): NodeJS.ProcessEnv {
     return {
@@ -69,29 +75,76 @@ export class Store {
     return path.join(this.path, 'machines', name);
   }
 
-  /** Processes (machine processes, hypervisors, plugins) whose command line names this store or that hold a machine of it. */
+  /** Names of the machines, as the client counts them: every folder is one. */
+  machines(): readonly string[] {
+    const folder = path.join(this.path, 'machines');
+    return existsSync(folder) ? readdirSync(folder).sort() : [];
+  }
+
+  /** The address a machine gets, or would get after `attempt` clashes. */
+  address(name: string, attempt = 0): string {
+    return loopbackAddress(this.path, name, attempt);
+  }
+
+  /** Writes a machine's config.json as clients do; `driver` is the driver's part of it. */
+  save(name: string, driver: unknown): void {
+    const certs = path.join(this.path, 'certs');
+    const config = {
+      ConfigVersion: 3,
+      Driver: driver,
+      DriverName: 'hyperkit',
+      HostOptions: {
+        EngineOptions: { InstallURL: 'https://get.docker.com', TlsVerify: true },
+        SwarmOptions: { Host: 'tcp://0.0.0.0:3376', Image: 'swarm:latest', Strategy: 'spread' },
+        AuthOptions: {
+          CertDir: certs,
+          CaCertPath: path.join(certs, 'ca.pem'),
+          CaPrivateKeyPath: path.join(certs, 'ca-key.pem'),
+          ClientCertPath: path.join(certs, 'cert.pem'),
+          ClientKeyPath: path.join(certs, 'key.pem'),
+          StorePath: this.folder(name),
+        },
+      },
+      Name: name,
+    };
+    mkdirSync(this.folder(name), { recursive: true, mode: 0o700 });
+    writeFileSync(path.join(this.folder(name), 'config.json'), JSON.stringify(config), { mode: 0o600 });
+  }
+
+  /** Processes (machine processes, hypervisors, plugins, clients) that were started for this store, as `pid command`. */
   processes(): readonly string[] {
     return processesNaming(this.path);
   }
 
+  /**
+   * Waits until nothing of this store runs any more. docker-machine does not close its plugins when a command fails:
+   * they notice by 10 s of silence.
+   */
+  async becomesQuiet(deadlineMs = 18_000): Promise<void> {
+    const running = (): readonly string[] => this.processes();
+    await until('nothing of the store runs', () => running().length === 0, deadlineMs, running);
+  }
+
   /** Removes every machine and the store. */
   async dispose(): Promise<void> {
-    for (const name of existsSync(path.join(this.path, 'machines'))
-      ? readdirSync(path.join(this.path, 'machines'))
-      : []) {
+    for (const name of this.machines()) {
       await this.machine(['rm', '-f', '-y', name]).catch(() => undefined);
     }
     rmSync(this.path, { recursive: true, force: true });
   }
 }
 
-/** Living processes whose command line contains `text`, as `pid command`. */
+/**
+ * Living processes whose command line or environment contains `text`, as `pid command`. A machine process shows a
+ * title instead of its command line, but its environment is that of the client that started it.
+ */
 export function processesNaming(text: string): readonly string[] {
   const found: string[] = [];
   for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      if (command.includes(text)) found.push(`${pid} ${command}`);
+      const names = command.includes(text) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(text);
+      if (names && command !== '' && Number(pid) !== process.pid) found.push(`${pid} ${command}`);
     } catch {
       // It ended meanwhile.
     }

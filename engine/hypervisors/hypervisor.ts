@@ -1,0 +1,63 @@
+import type { GuestPort, VmSpec } from '../spec/vm-spec';
+
+/** Why a virtual machine ended, in HyperKit's terms. */
+export type ExitReason =
+  /** The guest powered itself off (ACPI S5). */
+  | { readonly kind: 'power-off' }
+  /** The guest asked for a reset; the machine process starts it again. */
+  | { readonly kind: 'reset' }
+  /** `kill()` was called. */
+  | { readonly kind: 'killed' }
+  /** The hypervisor died or gave up; `detail` is its last words. */
+  | { readonly kind: 'failed'; readonly detail: string };
+
+/** What a back end's probe found out by running, not by looking. */
+export type ProbeResult =
+  | {
+      readonly usable: true;
+      /** Shown to people, e.g. `QEMU 7.2.22, TCG (KVM: 1.8 MIPS, too slow for a kernel)`. */
+      readonly summary: string;
+      /** Relative speed, higher is better; `auto` takes the highest. Hardware virtualisation is at least 100, emulation below. */
+      readonly rank: number;
+    }
+  | {
+      readonly usable: false;
+      /** Why not, and what to do about it. */
+      readonly reason: string;
+    };
+
+/** A virtual machine that has been started and not yet ended. */
+export interface RunningVm {
+  /** Shown in state files and messages, e.g. `qemu/tcg`. */
+  readonly backend: string;
+  /** Child processes that belong to this VM: whoever finds them after a crash may end them. */
+  readonly children: readonly { readonly pid: number }[];
+  /** Presses the ACPI power button. Resolves when the press was delivered, not when the guest is down. */
+  powerButton(): Promise<void>;
+  /** Ends the VM at once, like pulling the plug. Resolves when nothing of it is left. */
+  kill(): Promise<void>;
+  /**
+   * Opens a port of the host, on the network's bind address, that leads to the same port of the guest.
+   * @throws EngineError HK_ADDRESS_IN_USE when the host refuses it.
+   */
+  openPort(port: GuestPort): Promise<void>;
+  /** Closes what `openPort` opened. */
+  closePort(port: GuestPort): Promise<void>;
+  /** Settles once, never rejects. After it nothing of the VM (process, descriptor, port) is left. */
+  readonly exited: Promise<ExitReason>;
+}
+
+/** Where the VM's serial console goes. Called in order with every chunk of bytes. */
+export type ConsoleSink = (bytes: Uint8Array) => void;
+
+/** A way to run virtual machines on this host. */
+export interface Hypervisor {
+  readonly name: 'qemu';
+  /** Can it run `spec` here, how fast, and if not, why. Never throws. */
+  probe(spec: Pick<VmSpec, 'accelerator'>): Promise<ProbeResult>;
+  /**
+   * Starts the VM and resolves when guest code runs and all host ports are bound.
+   * @throws EngineError HK_HYPERVISOR_FAILED, HK_ADDRESS_IN_USE; nothing is left behind.
+   */
+  start(spec: VmSpec, console: ConsoleSink): Promise<RunningVm>;
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import type { ConsoleSink } from '../hypervisor';
+import type { Surroundings } from '../surroundings';
+import { LastWords } from './last-words';
+import { parentDeathPrefix } from './parent-death';
+
+/** After a process is gone its output may still be held open, by a debugger for example; it is not waited for longer. */
+const OUTPUT_GRACE_MS = 500;
+
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A QEMU process and its pipes. */
+export interface QemuProcess {
+  /** Undefined when it could not be started. */
+  readonly pid: number | undefined;
+  readonly qmp: Duplex;
+  readonly lastWords: LastWords;
+  /** Ends it at once. */
+  kill(): void;
+  /** Settles when it is gone and its output is read. Rejects when it could not be started. */
+  readonly ended: Promise<ProcessEnd>;
+}
+
+/** Starts QEMU with a socket pair for QMP as descriptor 3 and one for the console as descriptor 4. */
+export async function startQemuProcess(
+  program: string,
+  qemuArguments: readonly string[],
+  console: ConsoleSink,
+  surroundings: Surroundings,
+): Promise<QemuProcess> {
+  const [command = program, ...rest] = [...(await parentDeathPrefix()), program, ...qemuArguments];
+  surroundings.signal?.throwIfAborted();
+  const child = spawn(command, rest, {
+    // Messages in English, whatever the user speaks: some are recognised.
+    env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+  });
+  if (child.pid !== undefined) surroundings.onChild?.(child.pid);
+  const [, output, errors, qmp, serial] = child.stdio;
+  const lastWords = new LastWords();
+  for (const stream of [output, errors]) {
+    stream?.on('data', (chunk: Buffer) => {
+      lastWords.push(chunk);
+      surroundings.log?.(`qemu: ${chunk.toString('latin1').trimEnd()}`);
+    });
+  }
+  serial?.on('data', (chunk: Buffer) => console(chunk));
+  // A reset of these pipes means that the process is going; `ended` tells how.
+  for (const stream of [output, errors, serial]) stream?.on('error', () => undefined);
+  return {
+    pid: child.pid,
+    qmp: qmp as Duplex,
+    lastWords,
+    kill: () => void child.kill('SIGKILL'),
+    ended: waitForEnd(child),
+  };
+}
+
+async function waitForEnd(child: ChildProcess): Promise<ProcessEnd> {
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        for (const stream of child.stdio) stream?.destroy();
+        resolve({ code, signal });
+      };
+      const timer = setTimeout(finish, OUTPUT_GRACE_MS);
+      child.once('close', finish);
+    });
+  });
+}

@@ -1,0 +1,168 @@
+import { EngineError } from '../../errors';
+import type { GuestPort, VmSpec } from '../../spec/vm-spec';
+import type { ConsoleSink, ExitReason } from '../hypervisor';
+import type { PausableVm, RunState } from '../pausable';
+import type { Surroundings } from '../surroundings';
+import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
+import type { QemuBuild } from './qemu-build';
+import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
+import { type ProcessEnd, type QemuProcess, startQemuProcess } from './qemu-process';
+import { QmpClient, type QmpEvent } from './qmp-client';
+
+const START_DEADLINE_MS = 30_000;
+/** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
+const RETRY_FULL_DISK_MS = 15_000;
+
+/** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
+export async function startQemuVm(
+  spec: VmSpec,
+  console: ConsoleSink,
+  build: QemuBuild,
+  accelerator: QemuAccelerator,
+  surroundings: Surroundings,
+): Promise<PausableVm> {
+  const commandLine = qemuArguments(spec, { accelerator, sandbox: build.sandbox });
+  const qemu = await startQemuProcess(build.program, commandLine, console, surroundings);
+  const vm = new QemuVm(qemu, `qemu/${accelerator}`, spec.network.bindAddress);
+  // A process that ends early, or never starts, answers here; the rejection is handled by the race even when it comes late.
+  const endedEarly = qemu.ended.then((end): never => {
+    throw new Error(describeEnd(end));
+  });
+  const { signal } = surroundings;
+  let onAbort: (() => void) | undefined;
+  const abandoned = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal?.reason as Error);
+    signal?.addEventListener('abort', onAbort);
+  });
+  try {
+    await Promise.race([vm.connect(START_DEADLINE_MS), endedEarly, abandoned]);
+    return vm;
+  } catch (error) {
+    // When QEMU gives up by itself its pipes break first: its own words are worth the wait for its end.
+    await Promise.race([qemu.ended.catch(() => undefined), delay(200)]);
+    await vm.kill();
+    signal?.throwIfAborted();
+    const end = await qemu.ended.catch(() => undefined);
+    const what = end && end.signal !== 'SIGKILL' ? describeEnd(end) : (error as Error).message;
+    throw startFailure(spec, what, qemu.lastWords.lines(), error);
+  } finally {
+    if (onAbort) signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+class QemuVm implements PausableVm {
+  readonly backend: string;
+  readonly children: readonly { readonly pid: number }[];
+  readonly exited: Promise<ExitReason>;
+  readonly #qemu: QemuProcess;
+  readonly #bindAddress: string;
+  readonly #qmp: QmpClient;
+  #killed = false;
+  #paused = false;
+  #shutdownReason: string | undefined;
+  #listener: ((state: RunState) => void) | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #diskFull = false;
+
+  constructor(qemu: QemuProcess, backend: string, bindAddress: string) {
+    this.#qemu = qemu;
+    this.#bindAddress = bindAddress;
+    this.backend = backend;
+    this.children = qemu.pid === undefined ? [] : [{ pid: qemu.pid }];
+    this.#qmp = new QmpClient(qemu.qmp, (event) => this.#onEvent(event));
+    this.exited = qemu.ended.then(
+      (end) => this.#conclude(end),
+      (error: Error) => ({ kind: 'failed', detail: error.message }),
+    );
+  }
+
+  /** Resolves when QEMU runs guest code: its devices and ports are set up before it answers the first command. */
+  async connect(deadlineMs: number): Promise<void> {
+    await this.#qmp.connect(deadlineMs);
+    const { running, status } = await this.#qmp.execute('query-status', deadlineMs);
+    if (!running) throw new Error(`QEMU does not run the guest: its state is ${status}`);
+  }
+
+  async powerButton(): Promise<void> {
+    if (this.#paused) await this.resume();
+    await this.#qmp.execute('system_powerdown');
+  }
+
+  async pause(): Promise<void> {
+    await this.#qmp.execute('stop');
+  }
+
+  async resume(): Promise<void> {
+    await this.#qmp.execute('cont');
+  }
+
+  onRunState(listener: (state: RunState) => void): void {
+    this.#listener = listener;
+  }
+
+  async openPort({ protocol, port }: GuestPort): Promise<void> {
+    const said = await this.#monitor(`hostfwd_add ${NETDEV} ${protocol}:${this.#bindAddress}:${port}-:${port}`);
+    if (said !== '') throw new EngineError('HK_ADDRESS_IN_USE', `QEMU cannot listen on ${this.#bindAddress}: ${said}`);
+  }
+
+  async closePort({ protocol, port }: GuestPort): Promise<void> {
+    await this.#monitor(`hostfwd_remove ${NETDEV} ${protocol}:${this.#bindAddress}:${port}`);
+  }
+
+  /** Host forwards can be changed in QEMU's human monitor only; it answers with text, none when all went well. */
+  async #monitor(commandLine: string): Promise<string> {
+    const said = await this.#qmp.execute('human-monitor-command', undefined, { 'command-line': commandLine });
+    return said.trim();
+  }
+
+  async kill(): Promise<void> {
+    this.#killed = true;
+    this.#qemu.kill();
+    await this.exited;
+  }
+
+  #conclude(end: ProcessEnd): ExitReason {
+    clearTimeout(this.#retry);
+    const killed = this.#killed;
+    return classifyEnd({
+      ...end,
+      killed,
+      shutdownReason: this.#shutdownReason,
+      lastWords: this.#qemu.lastWords.lines(),
+    });
+  }
+
+  #onEvent({ name, data }: QmpEvent): void {
+    switch (name) {
+      case 'SHUTDOWN':
+        this.#shutdownReason ??= typeof data.reason === 'string' ? data.reason : 'guest-shutdown';
+        return;
+      case 'BLOCK_IO_ERROR':
+        // The default policy stops the guest when the host has no space (QEMU's werror=enospc) instead of failing its writes.
+        this.#diskFull = data.action === 'stop' && data.nospace === true;
+        return;
+      case 'STOP':
+        this.#setPaused(true);
+        return;
+      case 'RESUME':
+        this.#setPaused(false);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #setPaused(paused: boolean): void {
+    this.#paused = paused;
+    clearTimeout(this.#retry);
+    const notice = 'the disk of this computer is full; the guest goes on by itself when there is space again';
+    const full = paused && this.#diskFull;
+    this.#diskFull = false;
+    if (full) this.#retry = setTimeout(() => void this.resume().catch(() => undefined), RETRY_FULL_DISK_MS);
+    this.#listener?.({ paused, ...(full && { notice }) });
+  }
+}
+
+async function delay(milliseconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

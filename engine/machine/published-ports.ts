@@ -1,0 +1,34 @@
+import type { RunningVm } from '../hypervisors/hypervisor';
+import { type PortPublisher, startPortPublisher } from '../ports/port-publisher';
+import type { VmSpec } from '../spec/vm-spec';
+import type { StateKeeper } from './state-keeper';
+
+/** Where boot2docker's Docker listens in the guest. */
+const DOCKER_GUEST_PORT = 2376;
+
+/** Lets the ports that containers publish appear on the machine's address; undefined when Docker can't be asked. */
+export function openPublishedPorts(
+  vm: RunningVm,
+  spec: VmSpec,
+  keeper: StateKeeper,
+  log: (line: string) => void,
+): PortPublisher | undefined {
+  const { bindAddress, forwards } = spec.network;
+  const docker = forwards.find(({ guestPort }) => guestPort === DOCKER_GUEST_PORT);
+  if (docker === undefined) return undefined;
+  return startPortPublisher(
+    { address: bindAddress, port: docker.hostPort, certificates: spec.stateDir },
+    {
+      open: async (port) => {
+        await vm.openPort(port);
+        keeper.update({ listening: [...keeper.machine.listening, `${bindAddress}:${port.port}`] });
+      },
+      close: async (port) => {
+        await vm.closePort(port);
+        const closed = `${bindAddress}:${port.port}`;
+        keeper.update({ listening: keeper.machine.listening.filter((name) => name !== closed) });
+      },
+    },
+    log,
+  );
+}

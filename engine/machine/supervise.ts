@@ -1,0 +1,70 @@
+import type { ConsoleSink, ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
+import { isPausable } from '../hypervisors/pausable';
+import type { VmSpec } from '../spec/vm-spec';
+import { openPublishedPorts } from './published-ports';
+import { ResetGuard } from './reset-guard';
+import type { StateKeeper } from './state-keeper';
+import type { VmControls } from './vm-controls';
+
+export interface Supervision {
+  readonly spec: VmSpec;
+  readonly hypervisor: Hypervisor;
+  readonly console: ConsoleSink;
+  readonly keeper: StateKeeper;
+  readonly controls: VmControls;
+  readonly log: (line: string) => void;
+  /** Called once, when the guest runs for the first time. */
+  readonly onReady: () => Promise<void>;
+}
+
+/**
+ * Runs a machine's VM until it ends for good; after a reset it is started again. Rejects only when the first start
+ * fails: there is somebody to tell then.
+ */
+export async function superviseVm(supervision: Supervision): Promise<ExitReason> {
+  const { spec, hypervisor, console, keeper, controls, log } = supervision;
+  const guard = new ResetGuard();
+  for (let resets = 0; ; resets++) {
+    let vm: RunningVm;
+    try {
+      vm = await hypervisor.start(spec, console);
+    } catch (error) {
+      if (resets === 0) throw error;
+      if (controls.stopped.aborted) return { kind: 'killed' };
+      return { kind: 'failed', detail: `after a reset of the guest: ${(error as Error).message}` };
+    }
+    const exit = await runVm(vm, resets, supervision);
+    log(`the virtual machine ended: ${exit.kind}${exit.kind === 'failed' ? `: ${exit.detail}` : ''}`);
+    keeper.update({ children: [] });
+    if (exit.kind !== 'reset') return exit;
+    if (!guard.allows(performance.now())) return { kind: 'failed', detail: ResetGuard.complaint };
+  }
+}
+
+async function runVm(vm: RunningVm, resets: number, supervision: Supervision): Promise<ExitReason> {
+  const { spec, keeper, controls, log, onReady } = supervision;
+  controls.attach(vm);
+  const publisher = openPublishedPorts(vm, spec, keeper, log);
+  try {
+    const { bindAddress, forwards } = spec.network;
+    keeper.update({
+      state: 'running',
+      backend: vm.backend,
+      listening: forwards.map(({ hostPort }) => `${bindAddress}:${hostPort}`),
+      resets,
+      notice: undefined,
+    });
+    if (isPausable(vm)) {
+      vm.onRunState(({ paused, notice }) => {
+        log(paused ? `paused${notice === undefined ? '' : `: ${notice}`}` : 'running');
+        keeper.update({ state: paused ? 'paused' : 'running', notice });
+      });
+    }
+    if (controls.stopped.aborted) await vm.kill();
+    else if (resets === 0) await onReady();
+    return await vm.exited;
+  } finally {
+    publisher?.stop();
+    controls.attach(undefined);
+  }
+}
