@@ -1,5 +1,6 @@
 import type { ConsoleSink, ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
 import { isPausable } from '../hypervisors/pausable';
+import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
 import { openPublishedPorts } from './published-ports';
 import { ResetGuard } from './reset-guard';
@@ -44,7 +45,7 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
 async function runVm(vm: RunningVm, resets: number, supervision: Supervision): Promise<ExitReason> {
   const { spec, keeper, controls, log, onReady } = supervision;
   controls.attach(vm);
-  const publisher = openPublishedPorts(vm, spec, keeper, log);
+  let publisher: PortPublisher | undefined;
   try {
     const { bindAddress, forwards } = spec.network;
     keeper.update({
@@ -54,6 +55,7 @@ async function runVm(vm: RunningVm, resets: number, supervision: Supervision): P
       resets,
       notice: undefined,
     });
+    publisher = openPublishedPorts(vm, spec, keeper, log);
     if (isPausable(vm)) {
       vm.onRunState(({ paused, notice }) => {
         log(paused ? `paused${notice === undefined ? '' : `: ${notice}`}` : 'running');

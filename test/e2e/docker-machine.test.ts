@@ -126,11 +126,11 @@ describeWith(
     test("a container's published port is reachable on the machine's address", async () => {
       const serve = 'echo published >index.html; httpd -f';
       await inDocker(['run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'sh', '-c', serve]);
-      await until(() => listeningOn(address).includes(8080), 'port 8080 opens on the host');
+      await until('port 8080 opens on the host', () => listeningOn(address).includes(8080));
       const body = await (await fetch(`http://${address}:8080/index.html`)).text();
       expect(body.trim()).toBe('published');
       await inDocker(['rm', '-f', 'web']);
-      await until(() => !listeningOn(address).includes(8080), 'port 8080 closes on the host');
+      await until('port 8080 closes on the host', () => !listeningOn(address).includes(8080));
     });
 
     test('a second machine runs beside the first at an address of its own', async () => {
