@@ -4,7 +4,8 @@
 //
 // esbuild splits chunks for ES modules only, and ES modules start slower under Node 20; so the sources are first
 // bundled and split as ES modules, then each output file is turned into CommonJS by itself.
-import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
@@ -21,6 +22,15 @@ const programs = {
 };
 const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
 
+/** What the plugin's `version` tells minikube; a source archive has no repository. */
+function commit() {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
 const bundled = await build({
   absWorkingDir: root,
   entryPoints: { ...programs, ...libraries },
@@ -33,6 +43,7 @@ const bundled = await build({
   outExtension: { '.js': '.cjs' },
   chunkNames: 'chunks/[name]-[hash]',
   external: ['koffi', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  define: { BUILD_COMMIT: JSON.stringify(commit()) },
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],
   write: false,
@@ -75,4 +86,12 @@ for (const program of ['docker-machine-driver-hyperkit', 'hyperkit']) {
   await symlink(`../${program}.cjs`, path.join(outdir, 'bin', program)).catch((error) => {
     if (error.code !== 'EEXIST') throw error;
   });
+}
+
+// Chunks of earlier builds go when no program that started before this build can still want them.
+const LONGEST_START_MS = 60 * 60 * 1000;
+const current = new Set(files.map(({ name }) => path.basename(name)));
+for (const name of await readdir(path.join(outdir, 'chunks'))) {
+  const file = path.join(outdir, 'chunks', name);
+  if (!current.has(name) && Date.now() - (await stat(file)).mtimeMs > LONGEST_START_MS) await rm(file, { force: true });
 }
