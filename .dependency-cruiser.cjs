@@ -10,5 +10,9 @@ module.exports = {
     forbid('rpc-knows-only-gob', '^driver/rpc/', '^(driver/(?!gob/|rpc/)|engine/|native/)'),
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
   ],
-  options: { tsConfig: { fileName: 'tsconfig.json' }, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' } },
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+  },
 };

@@ -1,11 +1,15 @@
 // Only the rules that need types; formatting and everything else is biome's.
 import tseslint from 'typescript-eslint';
 
+// biome-ignore lint/style/noDefaultExport: the form eslint asks for
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '**/*.mjs', '**/*.cjs', 'image/**', 'test/peers/**'] },
   {
     files: ['**/*.ts'],
-    languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
     plugins: { '@typescript-eslint': tseslint.plugin },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',

@@ -25,7 +25,11 @@ const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
 /** What the plugin's `version` tells minikube; a source archive has no repository. */
 function commit() {
   try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     return 'unknown';
   }

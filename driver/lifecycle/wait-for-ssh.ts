@@ -24,7 +24,8 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
   const end = Date.now() + wait.deadlineMs;
   while (Date.now() < end) {
     wait.signal.throwIfAborted();
-    if (await greets(wait.endpoint, Math.min(ATTEMPT_MS, end - Date.now()))) return;
+    if (await greets(wait.endpoint, Math.min(ATTEMPT_MS, end - Date.now()), wait.signal)) return;
+    wait.signal.throwIfAborted();
     const reason = await wait.whyDead();
     if (reason !== undefined) {
       throw new DriverError('HK_SSH_UNREACHABLE', `the virtual machine ended while booting: ${reason}`);
@@ -39,9 +40,10 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
   );
 }
 
-function greets(endpoint: Endpoint, timeoutMs: number): Promise<boolean> {
+/** The forward accepts and then says nothing for as long as the guest boots, so an abort has to cut the attempt short. */
+function greets(endpoint: Endpoint, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: endpoint.address, port: endpoint.sshPort });
+    const socket = connect({ host: endpoint.address, port: endpoint.sshPort, signal });
     const done = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);
