@@ -8,7 +8,8 @@ api() {
 
 # docker from here when it is installed, by TLS; else this part is skipped.
 dock() {
-    timeout "${dock_timeout:-120}" docker -H "tcp://$address:2376" --tlsverify --tlscacert "$work/certs/ca.pem" \
+    # --foreground: in a process group of its own docker could not use a terminal.
+    timeout --foreground "${dock_timeout:-120}" docker -H "tcp://$address:2376" --tlsverify --tlscacert "$work/certs/ca.pem" \
         --tlscert "$work/certs/cert.pem" --tlskey "$work/certs/key.pem" "$@"
 }
 
@@ -60,7 +61,7 @@ h2c_session() {
 run_with_input() { echo hi | dock run --rm -i busybox cat; }
 # script gives the command a terminal; its input must stay open and silent.
 run_with_terminal() {
-    sleep 40 | timeout 90 script -qec "$(declare -p work address); $(declare -f dock); dock run --rm -it busybox echo check" /dev/null
+    sleep 40 | timeout --foreground 90 script -qec "$(declare -p work address); $(declare -f dock); dock run --rm -it busybox echo check" /dev/null
 }
 
 with_container() {
@@ -97,8 +98,8 @@ check_events() {
 }
 
 check_attach() {
-    dock run -d -i --name att busybox sh -c 'read line; echo "$line"' >/dev/null
-    echo attached | dock attach att
+    dock create -i --name att busybox sh -c 'read line; echo "$line"' >/dev/null
+    echo attached | dock start -ai att
     dock rm -f att >/dev/null
 }
 
@@ -133,7 +134,7 @@ check_bulk() (
 check_profiles() {
     local start
     guest 'sudo cp /var/lib/boot2docker/profile /var/lib/boot2docker/profile.kept'
-    guest "printf '%s\n' DOCKER_TLS=no \"DOCKER_HOST='-H tcp://0.0.0.0:2375'\" | sudo tee -a /var/lib/boot2docker/profile" >/dev/null
+    guest "printf '%s\n' '' DOCKER_TLS=no \"DOCKER_HOST='-H tcp://0.0.0.0:2375'\" | sudo tee -a /var/lib/boot2docker/profile" >/dev/null
     ok 'restart with DOCKER_TLS=no and another port' guest 'sudo /etc/init.d/docker restart'
     gives 'plain HTTP on the other port' '^OK$' timeout 30 curl -s "http://$address:2375/_ping"
     gives 'nothing on 2376' '^closed$' guest 'netstat -tln | grep -q :2376 || echo closed'

@@ -135,7 +135,7 @@ export class Store {
 }
 
 /**
- * Living processes whose command line or environment contains `text`, as `pid command`. A machine process shows a
+ * Living processes whose command line or environment contains `text`, as `pid command`, cut to a readable length. A machine process shows a
  * title instead of its command line, but its environment is that of the client that started it.
  */
 export function processesNaming(text: string): readonly string[] {
@@ -144,7 +144,7 @@ export function processesNaming(text: string): readonly string[] {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       const names = command.includes(text) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(text);
-      if (names && command !== '' && Number(pid) !== process.pid) found.push(`${pid} ${command}`);
+      if (names && command !== '' && Number(pid) !== process.pid) found.push(`${pid} ${command.slice(0, 200)}`);
     } catch {
       // It ended meanwhile.
     }
