@@ -10,6 +10,7 @@ import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint'
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
+import { DriverError } from '../errors';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
@@ -67,6 +68,25 @@ export async function bootMachine(context: MachineContext): Promise<void> {
   }
 }
 
+/** Which option sets a field of the specification that can be out of this host's bounds. */
+const FLAG_OF_FIELD: Readonly<Record<string, string>> = {
+  memoryMiB: 'hyperkit-memory-size',
+  vcpus: 'hyperkit-cpu-count',
+  'boot.commandLine': 'hyperkit-cmdline',
+};
+
+/** The specification speaks of its fields; who typed options reads of options. */
+function validSpec(input: unknown): VmSpec {
+  try {
+    return parseVmSpec(input);
+  } catch (cause) {
+    const [, field = '', complaint] = /: ([\w.]+) (.*)$/s.exec((cause as Error).message) ?? [];
+    const flag = FLAG_OF_FIELD[field];
+    if (flag === undefined) throw cause;
+    throw new DriverError('HK_FLAG_INVALID', `cannot use --${flag}: ${complaint}; choose less`, { cause });
+  }
+}
+
 /** The machine's specification, validated. */
 export async function specOf(context: MachineContext, endpoint: Endpoint, boot: KernelBoot): Promise<VmSpec> {
   const { config, paths } = context;
@@ -79,7 +99,7 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
   const uuid = config.UUID === '' ? uuidOfName(config.MachineName) : config.UUID.toLowerCase();
   const disks = [paths.dataDisk];
   for (let index = 0; index < config.ExtraDisks; index++) disks.push(extraDiskPath(paths, config.MachineName, index));
-  return parseVmSpec({
+  return validSpec({
     name: config.MachineName,
     stateDir: paths.directory,
     uuid,

@@ -104,7 +104,12 @@ function removeRuntimeFiles(stateDir: string): void {
   }
   for (const name of names) {
     const file = path.join(stateDir, name);
-    if (name === MACHINE_FILES.pid || (DRAFT_NAME.test(name) && isOld(file))) rmSync(file, { force: true });
+    if (name !== MACHINE_FILES.pid && !(DRAFT_NAME.test(name) && isOld(file))) continue;
+    try {
+      rmSync(file, { force: true });
+    } catch {
+      // A folder that became read-only (a disk with errors): its processes are gone, and a pid file that stays names nobody.
+    }
   }
 }
 

@@ -16,6 +16,9 @@ const CACHE = path.join(
 export const ISO = path.join(CACHE, 'boot2docker.iso');
 export const BUSYBOX = path.join(CACHE, 'busybox.tar');
 
+/** For tests with a web server on this host, where the user's proxy has no business. */
+export const NO_PROXY = { NO_PROXY: '127.0.0.1', no_proxy: '127.0.0.1' };
+
 /** What a virtual machine test needs, each undefined when it is there. */
 export function missingForMachines(): readonly (string | undefined)[] {
   const qemu = process.env['HYPERKIT_QEMU'] ?? 'qemu-system-x86_64';
@@ -36,16 +39,20 @@ export function which(program: string): string | undefined {
 
 /** A machine store of its own with a client in front of it; the real ~/.docker is never touched. */
 export class Store {
-  readonly path: string;
+  #path: string | undefined;
 
   constructor(
     /** Path of docker-machine or rancher-machine. */
     readonly client: string,
     readonly extraEnv: NodeJS.ProcessEnv = {},
     /** The store is made in this folder. */
-    base = tmpdir(),
-  ) {
-    this.path = mkdtempSync(path.join(base, 'hk-store-'));
+    readonly base = tmpdir(),
+  ) {}
+
+  /** Made when it is first asked for: tests that are skipped make none. */
+  get path(): string {
+    this.#path ??= mkdtempSync(path.join(this.base, 'hk-store-'));
+    return this.#path;
   }
 
   get env(): NodeJS.ProcessEnv {
