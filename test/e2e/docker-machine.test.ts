@@ -191,7 +191,7 @@ describeWith(
       mkdirSync(path.join(store.path, 'docker-cli'), { recursive: true });
       await store.succeed(['rm', '-y', 'dev']);
       expect(existsSync(store.folder('dev'))).toBe(false);
-      expect(store.processes()).toEqual([]);
+      await store.becomesQuiet();
       expect(listeningOn(address)).toEqual([]);
     });
   },

@@ -44,7 +44,7 @@ describeWith(
       expect((await minikube(['start'])).split('\n')).toEqual(['Running', address]);
       await minikube(['remove']);
       expect(existsSync(store.folder('minikube'))).toBe(false);
-      expect(store.processes()).toEqual([]);
+      await store.becomesQuiet();
       expect(listeningOn(address)).toEqual([]);
     });
   },

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { missingForMachines, Store } from '../support/machines';
 import { buildPeer, describeWith } from '../support/peers';
-import { until } from '../support/until';
 
 // rancher-machine hands its own command line to the plugin, changes users, and asks a method of its own.
 const peer = buildPeer('rancher-machine');
@@ -24,8 +23,7 @@ describeWith(
       expect(await store.succeed(['status', 'ranch'])).toBe('Stopped');
       await store.succeed(['rm', '-y', 'ranch']);
       expect(existsSync(store.folder('ranch'))).toBe(false);
-      // rancher-machine doesn't wait for its plugins to end.
-      await until('no process is left', () => store.processes().length === 0);
+      await store.becomesQuiet();
     });
   },
 );
