@@ -46,13 +46,14 @@ packages_path() {
     echo "$cache_dir/packages-$({ list "$here/packages"; cat "$here/lib/packages.sh"; echo "${HK_IMAGE_MIRROR:-}"; } | hash)"
 }
 
-# What a finished ISO depends on: the sources (names, modes, contents; not the
-# documentation and the checks) and the packages' versions.
+# What a finished ISO depends on: the sources (names, contents, who may be
+# executed; not the documentation and the checks) and the packages' versions.
 iso_path() {
+    local sources=(build packages prune modules lib initramfs isolinux rootfs)
     echo "$cache_dir/boot2docker-$({
         cd "$here" &&
-            find build packages prune modules lib initramfs isolinux rootfs ! -type d -printf '%m %p %l\n' | LC_ALL=C sort &&
-            find build packages prune modules lib initramfs isolinux rootfs -type f -print0 | LC_ALL=C sort -z | xargs -0 cat &&
+            find "${sources[@]}" -type f -executable | LC_ALL=C sort &&
+            find "${sources[@]}" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
             cat "$1"
     } | hash).iso"
 }
@@ -97,8 +98,8 @@ deliver() {
         if [ ! -f "$output" ] || ! cmp -s "$iso" "$output"; then
             place "$iso" "$output"
         fi
-        echo "$(cut -d' ' -f1 "$iso.sha256")  $(basename "$output")" >"$output.sha256"
-        cp "$iso.packages" "$output.packages"
+        place "$iso.packages" "$output.packages"
+        place <(echo "$(cut -d' ' -f1 "$iso.sha256")  $(basename "$output")") "$output.sha256"
         iso=$output
     fi
     say "$(du -m "$iso" | cut -f1) MB, $(cut -d' ' -f1 "$1.sha256")"

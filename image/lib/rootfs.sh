@@ -138,6 +138,21 @@ strip_binaries() {
         xargs -0 -r -n 1 -P "$(nproc)" strip --strip-unneeded 2>/dev/null || true
 }
 
+# Our own files. Of their modes only "executable" counts, which is what git
+# keeps; the rest depends on who checked them out.
+copy_overlay() {
+    local root=$1 file
+    (cd "$here/rootfs" && find . -type f | LC_ALL=C sort) | while read -r file; do
+        if [ -x "$here/rootfs/$file" ]; then
+            install -D -m 0755 "$here/rootfs/$file" "$root/$file"
+        else
+            install -D -m 0644 "$here/rootfs/$file" "$root/$file"
+        fi
+    done
+    # sudo reads nothing that others could have written.
+    chmod 0440 "$root"/etc/sudoers "$root"/etc/sudoers.d/*
+}
+
 make_rootfs() {
     local root=$1 release=$2 version=$3
     prune_files "$root"
@@ -147,7 +162,7 @@ make_rootfs() {
     link_boot_applets "$root"
     make_accounts "$root"
     write_release "$root" "$version"
-    cp -a --no-preserve=ownership,timestamps "$here/rootfs/." "$root/"
+    copy_overlay "$root"
     mkdir -p "$root"/{dev,proc,sys,run,tmp,mnt,media,srv,root,home/docker,var/empty,var/log,var/cache,var/lib/boot2docker,var/lib/docker,var/lib/containerd,var/tmp,opt,usr/local/bin,usr/local/sbin,usr/local/etc/init.d}
     rm -rf "$root/var/run" "$root/var/lock"
     ln -s ../run "$root/var/run"
