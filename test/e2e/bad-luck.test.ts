@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BUSYBOX, listeningOn, missingForMachines, Store } from '../support/machines';
 import { buildPeer, describeWith } from '../support/peers';
+import { until } from '../support/until';
 
 // What befalls a machine that exists: its processes are killed, the host goes down. The tests share one machine, which
 // two creates of the same name fought for.
@@ -34,7 +35,8 @@ describeWith(
     const killHard = async (pid: number): Promise<void> => {
       process.kill(pid, 'SIGKILL');
       await store.becomesQuiet(5_000);
-      expect(listeningOn(address)).toEqual([]);
+      // A process that is ending loses its name before its sockets.
+      await until('its ports are free', () => listeningOn(address).length === 0, 5_000);
       expect(await store.succeed(['status', NAME])).toBe('Stopped');
       expect(await store.succeed(['ls', '-f', '{{.Name}} {{.State}} {{.Error}}'])).toBe(`${NAME} Stopped`);
       expect((await store.machine(['ip', NAME])).output).toContain('Host is not running');
