@@ -11,7 +11,11 @@ export type EngineErrorCode =
   | 'HK_MACHINE_FAILED'
   | 'HK_MACHINE_TIMEOUT'
   | 'HK_ADDRESS_IN_USE'
-  | 'HK_STATE_UNREADABLE';
+  | 'HK_STATE_UNREADABLE'
+  | 'HK_NET_UNAVAILABLE'
+  | 'HK_NET_CONFIG_INVALID'
+  | 'HK_NET_PROTOCOL'
+  | 'HK_FORWARD_FAILED';
 
 /** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
 export class EngineError extends Error {
