@@ -26,6 +26,14 @@ export type ProbeResult =
       readonly reason: string;
     };
 
+/** Ports of the host, on the network's bind address, that lead to the same port of the guest. */
+export interface GuestPorts {
+  /** @throws EngineError HK_ADDRESS_IN_USE, HK_FORWARD_FAILED when the host refuses it. */
+  open(port: GuestPort): Promise<void>;
+  /** Closes what `open` opened. */
+  close(port: GuestPort): Promise<void>;
+}
+
 /** A virtual machine that has been started and not yet ended. */
 export interface RunningVm {
   /** Shown in state files and messages, e.g. `qemu/tcg`. */
@@ -36,13 +44,8 @@ export interface RunningVm {
   powerButton(): Promise<void>;
   /** Ends the VM at once, like pulling the plug. Resolves when nothing of it is left. */
   kill(): Promise<void>;
-  /**
-   * Opens a port of the host, on the network's bind address, that leads to the same port of the guest.
-   * @throws EngineError HK_ADDRESS_IN_USE when the host refuses it.
-   */
-  openPort(port: GuestPort): Promise<void>;
-  /** Closes what `openPort` opened. */
-  closePort(port: GuestPort): Promise<void>;
+  /** The ports of a hypervisor's own network; undefined when the VM was given a NIC. */
+  readonly ports: GuestPorts | undefined;
   /** Settles once, never rejects. After it nothing of the VM (process, descriptor, port) is left. */
   readonly exited: Promise<ExitReason>;
 }
@@ -50,14 +53,25 @@ export interface RunningVm {
 /** Where the VM's serial console goes. Called in order with every chunk of bytes. */
 export type ConsoleSink = (bytes: Uint8Array) => void;
 
+/** What a VM is connected to. */
+export interface Attachments {
+  readonly console: ConsoleSink;
+  /**
+   * The other end of the VM's NIC: a connected unix stream socket that carries frames, each behind its length as u32 in
+   * network order. The hypervisor lends the descriptor to its child; it stays the caller's. Undefined: the hypervisor
+   * brings a network of its own, with the specification's forwards.
+   */
+  readonly nic: { readonly fd: number; readonly mtu: number } | undefined;
+}
+
 /** A way to run virtual machines on this host. */
 export interface Hypervisor {
   readonly name: 'qemu';
   /** Can it run `spec` here, how fast, and if not, why. Never throws. */
   probe(spec: Pick<VmSpec, 'accelerator'>): Promise<ProbeResult>;
   /**
-   * Starts the VM and resolves when guest code runs and all host ports are bound.
+   * Starts the VM and resolves when guest code runs; with a network of its own, when all host ports are bound, too.
    * @throws EngineError HK_HYPERVISOR_FAILED, HK_ADDRESS_IN_USE; nothing is left behind.
    */
-  start(spec: VmSpec, console: ConsoleSink): Promise<RunningVm>;
+  start(spec: VmSpec, attachments: Attachments): Promise<RunningVm>;
 }

@@ -1,4 +1,4 @@
-import type { RunningVm } from '../hypervisors/hypervisor';
+import type { GuestPorts } from '../hypervisors/hypervisor';
 import { type PortPublisher, startPortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
 import type { StateKeeper } from './state-keeper';
@@ -8,7 +8,7 @@ const DOCKER_GUEST_PORT = 2376;
 
 /** Lets the ports that containers publish appear on the machine's address; undefined when Docker can't be asked. */
 export function openPublishedPorts(
-  vm: RunningVm,
+  ports: GuestPorts,
   spec: VmSpec,
   keeper: StateKeeper,
   log: (line: string) => void,
@@ -20,11 +20,11 @@ export function openPublishedPorts(
     { address: bindAddress, port: docker.hostPort, certificates: spec.stateDir },
     {
       open: async (port) => {
-        await vm.openPort(port);
+        await ports.open(port);
         keeper.update({ listening: [...keeper.machine.listening, `${bindAddress}:${port.port}`] });
       },
       close: async (port) => {
-        await vm.closePort(port);
+        await ports.close(port);
         const closed = `${bindAddress}:${port.port}`;
         keeper.update({ listening: keeper.machine.listening.filter((name) => name !== closed) });
       },

@@ -12,6 +12,7 @@ import { readHyperkitJson, writeHyperkitJson } from './hyperkit-json';
 import { type LauncherLink, openLauncherLink, readSpecificationFromLauncher } from './launcher-link';
 import { STATE_DIR_VARIABLE } from './leftovers';
 import { MACHINE_FILES } from './machine-files';
+import { openMachineNetwork } from './machine-network';
 import { toEngineError } from './report';
 import { StateKeeper } from './state-keeper';
 import { superviseVm } from './supervise';
@@ -70,15 +71,17 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
     const console = openMachineConsole(stateDir);
+    const network = await openMachineNetwork(spec, log);
     const exit = await superviseVm({
       spec,
+      network,
       hypervisor,
       console: console.write,
       keeper,
       controls,
       log,
       onReady: async () => await launcher.report({ ready: keeper.machine }),
-    });
+    }).finally(() => network?.close());
     keeper.finish(exit);
     return exit;
   } catch (error) {

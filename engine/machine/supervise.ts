@@ -2,6 +2,7 @@ import type { ConsoleSink, ExitReason, Hypervisor, RunningVm } from '../hypervis
 import { isPausable } from '../hypervisors/pausable';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
+import type { MachineNetwork } from './machine-network';
 import { openPublishedPorts } from './published-ports';
 import { ResetGuard } from './reset-guard';
 import type { StateKeeper } from './state-keeper';
@@ -11,6 +12,8 @@ export interface Supervision {
   readonly spec: VmSpec;
   readonly hypervisor: Hypervisor;
   readonly console: ConsoleSink;
+  /** The machine's own network; undefined: the hypervisor's. */
+  readonly network: MachineNetwork | undefined;
   readonly keeper: StateKeeper;
   readonly controls: VmControls;
   readonly log: (line: string) => void;
@@ -23,12 +26,12 @@ export interface Supervision {
  * fails: there is somebody to tell then.
  */
 export async function superviseVm(supervision: Supervision): Promise<ExitReason> {
-  const { spec, hypervisor, console, keeper, controls, log } = supervision;
+  const { keeper, controls, log } = supervision;
   const guard = new ResetGuard();
   for (let resets = 0; ; resets++) {
     let vm: RunningVm;
     try {
-      vm = await hypervisor.start(spec, console);
+      vm = await startVm(supervision);
     } catch (error) {
       if (resets === 0) throw error;
       if (controls.stopped.aborted) return { kind: 'killed' };
@@ -39,6 +42,16 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
     keeper.update({ children: [] });
     if (exit.kind !== 'reset') return exit;
     if (!guard.allows(performance.now())) return { kind: 'failed', detail: ResetGuard.complaint };
+  }
+}
+
+async function startVm({ spec, hypervisor, console, network }: Supervision): Promise<RunningVm> {
+  const nic = network?.plug();
+  try {
+    return await hypervisor.start(spec, { console, nic });
+  } finally {
+    // By now the hypervisor's process has its own copy, or there is none.
+    nic?.release();
   }
 }
 
@@ -55,7 +68,8 @@ async function runVm(vm: RunningVm, resets: number, supervision: Supervision): P
       resets,
       notice: undefined,
     });
-    publisher = openPublishedPorts(vm, spec, keeper, log);
+    const ports = vm.ports ?? supervision.network?.ports;
+    if (ports !== undefined) publisher = openPublishedPorts(ports, spec, keeper, log);
     if (isPausable(vm)) {
       vm.onRunState(({ paused, notice }) => {
         log(paused ? `paused${notice === undefined ? '' : `: ${notice}`}` : 'running');

@@ -6,6 +6,7 @@ export type QemuAccelerator = 'kvm' | 'hvf' | 'tcg';
 /** Descriptors that QEMU inherits, each one end of a socket pair: no path, so no limit on its length and nobody else can connect. */
 export const QMP_FD = 3;
 export const CONSOLE_FD = 4;
+export const NIC_FD = 5;
 
 /** Name of the guest's network in QEMU. */
 export const NETDEV = 'net0';
@@ -14,6 +15,8 @@ export interface QemuHost {
   readonly accelerator: QemuAccelerator;
   /** Whether this QEMU was built with seccomp. */
   readonly sandbox: boolean;
+  /** MTU of the network that the NIC is given by NIC_FD; undefined: QEMU's own network. */
+  readonly nicMtu: number | undefined;
 }
 
 /**
@@ -40,7 +43,7 @@ export function qemuArguments(spec: VmSpec, host: QemuHost): string[] {
     ...['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ...['-object', 'rng-builtin,id=rng0', '-device', 'virtio-rng-pci,rng=rng0'],
-    ...networkArguments(spec),
+    ...networkArguments(spec, host.nicMtu),
     ...spec.disks.flatMap(({ path, readOnly }, index) => diskArguments(`disk${index}`, path, readOnly)),
     ...spec.cdroms.flatMap((path, index) => cdromArguments(index, path)),
   ];
@@ -51,14 +54,19 @@ function cpuModel(accelerator: QemuAccelerator): string {
   return accelerator === 'tcg' ? 'max,la57=off' : 'host';
 }
 
-function networkArguments({ network }: VmSpec): string[] {
+function networkArguments(spec: VmSpec, nicMtu: number | undefined): string[] {
+  const { network } = spec;
+  const device = `virtio-net-pci,netdev=${NETDEV},mac=${network.macAddress},romfile=`;
+  if (nicMtu !== undefined) {
+    return ['-netdev', `socket,id=${NETDEV},fd=${NIC_FD}`, '-device', `${device},host_mtu=${nicMtu}`];
+  }
   const forwards = network.forwards.map(
     ({ hostPort, guestPort }) => `,hostfwd=tcp:${network.bindAddress}:${hostPort}-:${guestPort}`,
   );
   return [
     ...['-netdev', `user,id=${NETDEV},ipv6=off,hostname=${escapeValue(network.hostname)}${forwards.join('')}`],
     // No option ROM: nothing boots from the network, and firmware would spend time on it.
-    ...['-device', `virtio-net-pci,netdev=${NETDEV},mac=${network.macAddress},romfile=`],
+    ...['-device', device],
   ];
 }
 

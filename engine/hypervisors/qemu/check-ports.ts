@@ -12,7 +12,7 @@ export async function checkPorts({ bindAddress, forwards }: NetworkSpec): Promis
     try {
       await tryListen(bindAddress, hostPort);
     } catch (cause) {
-      throw await explain(bindAddress, hostPort, cause as NodeJS.ErrnoException);
+      throw await explainListenFailure(bindAddress, hostPort, (cause as NodeJS.ErrnoException).code, cause as Error);
     }
   }
 }
@@ -25,9 +25,15 @@ async function tryListen(host: string, port: number): Promise<void> {
   });
 }
 
-async function explain(address: string, port: number, cause: NodeJS.ErrnoException): Promise<EngineError> {
+/** Why a port can't be listened on, for people: who has it, or what to allow. */
+export async function explainListenFailure(
+  address: string,
+  port: number,
+  code: string | undefined,
+  cause: Error,
+): Promise<EngineError> {
   const what = `cannot listen on ${address}:${port}`;
-  switch (cause.code) {
+  switch (code) {
     case 'EADDRINUSE': {
       const holder = await findListener(address, port);
       const who = holder === undefined ? 'another program' : `${holder.name} (process ${holder.pid})`;

@@ -34,12 +34,12 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
       const { build, accelerator, note } = preparation;
       return { usable: true, summary: `QEMU ${build.version}, ${note}`, rank: RANKS[accelerator] };
     },
-    async start(spec, console) {
+    async start(spec, attachments) {
       const preparation = await prepare(spec.accelerator);
       if (!preparation.usable)
         throw new EngineError('HK_NO_HYPERVISOR', `cannot start machine "${spec.name}": ${preparation.reason}`);
-      await checkPorts(spec.network);
-      return await startQemuVm(spec, console, preparation.build, preparation.accelerator, surroundings);
+      if (attachments.nic === undefined) await checkPorts(spec.network);
+      return await startQemuVm(spec, attachments, preparation.build, preparation.accelerator, surroundings);
     },
   };
 }

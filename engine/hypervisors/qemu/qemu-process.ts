@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
-import type { ConsoleSink } from '../hypervisor';
+import type { Attachments } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { LastWords } from './last-words';
 import { parentDeathPrefix } from './parent-death';
@@ -25,11 +25,11 @@ export interface QemuProcess {
   readonly ended: Promise<ProcessEnd>;
 }
 
-/** Starts QEMU with a socket pair for QMP as descriptor 3 and one for the console as descriptor 4. */
+/** Starts QEMU with a socket pair for QMP as descriptor 3, one for the console as 4, and the NIC's as 5 if it is given one. */
 export async function startQemuProcess(
   program: string,
   qemuArguments: readonly string[],
-  console: ConsoleSink,
+  { console, nic }: Attachments,
   surroundings: Surroundings,
 ): Promise<QemuProcess> {
   const [command = program, ...rest] = [...(await parentDeathPrefix()), program, ...qemuArguments];
@@ -38,7 +38,7 @@ export async function startQemuProcess(
     // Messages in English, whatever the user speaks: some are recognised.
     env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },
     cwd: '/',
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', ...(nic === undefined ? [] : [nic.fd])],
   });
   if (child.pid !== undefined) surroundings.onChild?.(child.pid);
   const [, output, errors, qmp, serial] = child.stdio;

@@ -1,6 +1,6 @@
 import { EngineError } from '../../errors';
-import type { GuestPort, VmSpec } from '../../spec/vm-spec';
-import type { ConsoleSink, ExitReason } from '../hypervisor';
+import type { VmSpec } from '../../spec/vm-spec';
+import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
 import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
@@ -16,14 +16,15 @@ const RETRY_FULL_DISK_MS = 15_000;
 /** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemuVm(
   spec: VmSpec,
-  console: ConsoleSink,
+  attachments: Attachments,
   build: QemuBuild,
   accelerator: QemuAccelerator,
   surroundings: Surroundings,
 ): Promise<PausableVm> {
-  const commandLine = qemuArguments(spec, { accelerator, sandbox: build.sandbox });
-  const qemu = await startQemuProcess(build.program, commandLine, console, surroundings);
-  const vm = new QemuVm(qemu, `qemu/${accelerator}`, spec.network.bindAddress);
+  const commandLine = qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: attachments.nic?.mtu });
+  const qemu = await startQemuProcess(build.program, commandLine, attachments, surroundings);
+  const ownNetwork = attachments.nic === undefined ? spec.network.bindAddress : undefined;
+  const vm = new QemuVm(qemu, `qemu/${accelerator}`, ownNetwork);
   // A process that ends early, or never starts, answers here; the rejection is handled by the race even when it comes late.
   const endedEarly = qemu.ended.then((end): never => {
     throw new Error(describeEnd(end));
@@ -54,8 +55,8 @@ class QemuVm implements PausableVm {
   readonly backend: string;
   readonly children: readonly { readonly pid: number }[];
   readonly exited: Promise<ExitReason>;
+  readonly ports: GuestPorts | undefined;
   readonly #qemu: QemuProcess;
-  readonly #bindAddress: string;
   readonly #qmp: QmpClient;
   #killed = false;
   #paused = false;
@@ -64,9 +65,10 @@ class QemuVm implements PausableVm {
   #retry: NodeJS.Timeout | undefined;
   #diskFull = false;
 
-  constructor(qemu: QemuProcess, backend: string, bindAddress: string) {
+  /** @param bindAddress where the ports of QEMU's own network are; undefined: it has none. */
+  constructor(qemu: QemuProcess, backend: string, bindAddress: string | undefined) {
     this.#qemu = qemu;
-    this.#bindAddress = bindAddress;
+    this.ports = bindAddress === undefined ? undefined : this.#userNetworkPorts(bindAddress);
     this.backend = backend;
     this.children = qemu.pid === undefined ? [] : [{ pid: qemu.pid }];
     this.#qmp = new QmpClient(qemu.qmp, (event) => this.#onEvent(event));
@@ -100,13 +102,16 @@ class QemuVm implements PausableVm {
     this.#listener = listener;
   }
 
-  async openPort({ protocol, port }: GuestPort): Promise<void> {
-    const said = await this.#monitor(`hostfwd_add ${NETDEV} ${protocol}:${this.#bindAddress}:${port}-:${port}`);
-    if (said !== '') throw new EngineError('HK_ADDRESS_IN_USE', `QEMU cannot listen on ${this.#bindAddress}: ${said}`);
-  }
-
-  async closePort({ protocol, port }: GuestPort): Promise<void> {
-    await this.#monitor(`hostfwd_remove ${NETDEV} ${protocol}:${this.#bindAddress}:${port}`);
+  #userNetworkPorts(address: string): GuestPorts {
+    return {
+      open: async ({ protocol, port }) => {
+        const said = await this.#monitor(`hostfwd_add ${NETDEV} ${protocol}:${address}:${port}-:${port}`);
+        if (said !== '') throw new EngineError('HK_ADDRESS_IN_USE', `QEMU cannot listen on ${address}: ${said}`);
+      },
+      close: async ({ protocol, port }) => {
+        await this.#monitor(`hostfwd_remove ${NETDEV} ${protocol}:${address}:${port}`);
+      },
+    };
   }
 
   /** Host forwards can be changed in QEMU's human monitor only; it answers with text, none when all went well. */

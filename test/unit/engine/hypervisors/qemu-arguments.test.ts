@@ -27,11 +27,11 @@ const spec: VmSpec = {
 };
 
 test('the whole command line', () => {
-  expect(qemuArguments(spec, { accelerator: 'tcg', sandbox: true }).join('\n')).toMatchSnapshot();
+  expect(qemuArguments(spec, { accelerator: 'tcg', sandbox: true, nicMtu: undefined }).join('\n')).toMatchSnapshot();
 });
 
 test('hardware gets the host’s CPU, a build without seccomp no sandbox', () => {
-  const words = qemuArguments(spec, { accelerator: 'kvm', sandbox: false });
+  const words = qemuArguments(spec, { accelerator: 'kvm', sandbox: false, nicMtu: undefined });
   expect(words.slice(words.indexOf('-accel'), words.indexOf('-accel') + 4)).toEqual(['-accel', 'kvm', '-cpu', 'host']);
   expect(words).not.toContain('-sandbox');
 });

@@ -1,0 +1,339 @@
+import type { PinnedBuffer } from '../../native/pinned-buffer';
+import { allocatePinned } from '../../native/pinned-buffer';
+import { AF_INET, AF_INET6, IPPROTO_UDP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET, SOL_TCP, sockets, TCP_NODELAY } from '../../native/sockets';
+import type { NetworkPlan } from './addressing/network-plan';
+import type { FlowEnds } from './flow';
+import { Gateway } from './gateway/gateway';
+import { type HostAccess, HostPolicy, type OwnAddresses } from './gateway/host-policy';
+import { connectService, type InnerServices } from './gateway/inner-services';
+import type { IpPacket } from './gateway/ip-packet';
+import { NeighbourDiscovery } from './gateway/ndp';
+import type { Neighbour } from './gateway/neighbours';
+import { PacketWriter } from './gateway/packet-writer';
+import { Reassembly } from './gateway/reassembly';
+import type { FrameReceiver, Link } from './link/link';
+import { Reactor } from './reactor/reactor';
+import { Switch } from './switch/switch';
+import type { TcpEnds } from './tcp/connection';
+import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
+import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
+import { BROADCAST, type MacAddress, readMac } from './wire/ethernet';
+import { formatAddress, fromBytes, type IpAddress, ipv4, isV4, MAPPED_PREFIX, sameAddress, toBytes } from './wire/ip-address';
+
+const DHCP_SERVER_PORT = 67;
+const DHCP_CLIENT_PORT = 68;
+/** `yiaddr`, RFC 2131 section 2. */
+const DHCP_YIADDR_OFFSET = 16;
+const BROADCAST_V4 = ipv4(0xffff_ffff);
+/** Ports that connections to guests come from when the peer's own is taken (RFC 6335 section 6). */
+const FIRST_EPHEMERAL_PORT = 49_152;
+const EPHEMERAL_PORTS = 16_384;
+/** Ports tried before a connection to a guest is given up. */
+const PORT_ATTEMPTS = 64;
+const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_CONNECTIONS = 65_536;
+/** VPNKit's: 1024 entries, 60 s. Ours are as idle for longer, as RFC 4787 section 4.3 asks. */
+const DEFAULT_UDP_BINDINGS = 1024;
+const DEFAULT_UDP_IDLE_MS = 120_000;
+const IPV6_ROUTER_LIFETIME_S = 1800;
+
+/** A DHCP server's answer to one message. */
+export interface DhcpAnswer {
+  readonly payload: Uint8Array;
+  /** `unicast` goes to `ip`, which the guest may not have yet. */
+  readonly destination: 'broadcast' | 'unicast';
+  readonly ip: number;
+}
+
+export interface NetworkOptions {
+  readonly plan: NetworkPlan;
+  readonly services: InnerServices;
+  /** `mac` is that of the frame. */
+  readonly dhcp: (message: Uint8Array, mac: MacAddress) => DhcpAnswer | undefined;
+  readonly hostAccess: HostAccess;
+  /** Whether guests reach 169.254.0.0/16. */
+  readonly linkLocal?: boolean;
+  /** Whether the host has a way out over IPv6, so that guests may use us for theirs. */
+  readonly ipv6Uplink?: boolean;
+  readonly udpIdleMs?: number;
+  readonly maxConnections?: number;
+  /** Sends a connection somewhere else than its destination, e.g. into a proxy; undefined: as usual. */
+  readonly intercept?: (ends: FlowEnds) => ReturnType<InnerServices['streams']['get']>;
+}
+
+/**
+ * One user-mode network: links of guests on a switch, and a gateway that takes their TCP, UDP and ICMP to the host's own
+ * sockets. Needs no privileges. Linux only.
+ */
+export class Network {
+  readonly reactor = new Reactor();
+  readonly plan: NetworkPlan;
+  readonly tcp: TcpStack;
+  readonly switch: Switch;
+  readonly gateway: Gateway;
+  readonly #options: NetworkOptions;
+  readonly #policy: HostPolicy;
+  readonly #writer: PacketWriter;
+  readonly #udp: UdpNat;
+  readonly #reassembly: Reassembly;
+  readonly #own: readonly OwnAddresses[];
+  /** Payload of what our own services send, for the writer. */
+  readonly #reply = allocatePinned(65_536);
+  #ephemeral = 0;
+  /** Takes datagrams that guests send to ports of the gateway from which `sendToGuest` sends; false: not one of them. */
+  guestReplies: (packet: IpPacket, guestPort: number, port: number, start: number, end: number) => boolean = () => false;
+
+  constructor(options: NetworkOptions) {
+    const { plan } = options;
+    this.#options = options;
+    this.plan = plan;
+    const mac = readMac(new DataView(plan.gatewayMac.buffer, plan.gatewayMac.byteOffset), 0);
+    this.#own = ownAddresses(plan);
+    const [v4] = this.#own as [OwnAddresses];
+    this.#policy = new HostPolicy({ own: this.#own, hostAccess: options.hostAccess, linkLocal: options.linkLocal ?? false });
+    this.#writer = new PacketWriter(mac);
+    const { ipv6 } = plan;
+    const discovery =
+      ipv6 === undefined
+        ? undefined
+        : new NeighbourDiscovery(this.#writer, mac, {
+            gateway: fromBytes(ipv6.gateway),
+            hostAlias: ipv6.hostAlias === undefined ? undefined : fromBytes(ipv6.hostAlias),
+            prefixBits: 64,
+            mtu: plan.mtu,
+            routerLifetimeS: options.ipv6Uplink === true ? IPV6_ROUTER_LIFETIME_S : 0,
+          });
+    this.gateway = new Gateway({
+      mac,
+      writer: this.#writer,
+      gateway: v4.gateway,
+      hostAlias: v4.hostAlias,
+      discovery,
+      transports: {
+        tcp: ({ neighbour, source, destination, buffer, start, end, verified }) =>
+          this.tcp.receive(neighbour, source, destination, buffer, start, end, verified),
+        udp: (packet, sourcePort, destinationPort, start, end) =>
+          this.#receiveUdp(packet, sourcePort, destinationPort, start, end),
+        echo: () => undefined,
+        fragment: (packet, identification, offsetAndFlags) =>
+          this.#reassembly.receive(packet, identification, offsetAndFlags),
+      },
+    });
+    this.switch = new Switch(mac, plan.mtu, (link, source, buffer, start, end, verified) =>
+      this.gateway.receive(link, source, buffer, start, end, verified),
+    );
+    this.tcp = new TcpStack({
+      reactor: this.reactor,
+      writer: this.#writer,
+      mtu: plan.mtu,
+      memoryBytes: DEFAULT_MEMORY_BYTES,
+      maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      route: (ends) => this.#routeTcp(ends),
+    });
+    this.#udp = new UdpNat({
+      reactor: this.reactor,
+      idleMs: options.udpIdleMs ?? DEFAULT_UDP_IDLE_MS,
+      maxBindings: DEFAULT_UDP_BINDINGS,
+      deliver: (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) =>
+        this.#deliver(neighbour, source, sourcePort, guest, guestPort, buffer, start, end),
+      asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
+      unreachable: (packet) => this.gateway.refuse(packet, 'port'),
+    });
+    this.#reassembly = new Reassembly(this.reactor, (fragment, buffer, start, end) =>
+      this.gateway.receiveIpv4(fragment.neighbour.link, fragment.neighbour.mac, buffer, start, end, fragment.verified),
+    );
+  }
+
+  /** Attaches a guest's link, made by `open` with the receiver it is given. */
+  attach(open: (receive: FrameReceiver) => Link): Link {
+    const link = this.switch.attach(open);
+    link.onDrain(() => this.tcp.resumeLink());
+    link.onClose(() => {
+      this.gateway.neighbours.forget(link);
+      this.tcp.dropLink(link);
+    });
+    return link;
+  }
+
+  /**
+   * Opens a connection to a guest for a connected socket of the host, which the network owns from now on; `from` is the
+   * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
+   * connection left; the socket is then still the caller's.
+   */
+  connectToGuest(fd: number, from: { readonly address: IpAddress; readonly port: number }, guest: IpAddress, guestPort: number): boolean {
+    const neighbour = this.gateway.neighbours.find(guest);
+    if (neighbour === undefined) return false;
+    const remote = this.asSeenByGuest(from.address, guest);
+    for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+      const remotePort = attempt === 0 && from.port > 0 ? from.port : this.#nextEphemeralPort();
+      if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd)) return true;
+    }
+    return false;
+  }
+
+  /** Sends a datagram to a guest as coming from `port` of the gateway. False: there is no such guest (yet). */
+  sendToGuest(guest: IpAddress, guestPort: number, port: number, buffer: PinnedBuffer, start: number, end: number): boolean {
+    const neighbour = this.gateway.neighbours.find(guest);
+    if (neighbour === undefined || !neighbour.present) return false;
+    this.#deliver(neighbour, this.gatewayFor(guest), port, guest, guestPort, buffer, start, end);
+    return true;
+  }
+
+  /** Our own address of the guest's family. */
+  gatewayFor(guest: IpAddress): IpAddress {
+    return (this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses)).gateway;
+  }
+
+  #nextEphemeralPort(): number {
+    this.#ephemeral = (this.#ephemeral + 1) % EPHEMERAL_PORTS;
+    return FIRST_EPHEMERAL_PORT + this.#ephemeral;
+  }
+
+  /** A loopback address of the host, as a guest sees it; others are what they are. */
+  asSeenByGuest(address: IpAddress, guest: IpAddress): IpAddress {
+    const loopback = isV4(address) ? address.w3 >>> 24 === 127 : sameAddress(address, { w0: 0, w1: 0, w2: 0, w3: 1 });
+    if (!loopback) return address;
+    const own = this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses);
+    return own.hostAlias ?? own.gateway;
+  }
+
+  /** Ends all connections and links. */
+  close(): void {
+    this.reactor.enter(() => this.tcp.close());
+    for (const link of [...this.switch.links]) link.close();
+    this.#udp.close();
+    this.#reassembly.close();
+    this.reactor.close();
+  }
+
+  #routeTcp(ends: TcpEnds): TcpTarget {
+    const { services, intercept } = this.#options;
+    const destination = this.#policy.destinationOf(ends.remote, ends.remotePort);
+    try {
+      switch (destination.kind) {
+        case 'gateway': {
+          const service = services.streams.get(ends.remotePort);
+          if (service === undefined) return { kind: 'refuse' };
+          return { kind: 'socket', fd: connectService(service, flowOf(ends)) };
+        }
+        case 'host': {
+          const service = intercept?.(flowOf(ends));
+          if (service !== undefined) return { kind: 'socket', fd: connectService(service, flowOf(ends)) };
+          return connectTo(destination.address, ends.remotePort);
+        }
+        default:
+          return destination;
+      }
+    } catch {
+      // Out of descriptors or memory: the guest learns at once instead of by a time-out.
+      return { kind: 'refuse' };
+    }
+  }
+
+  #receiveUdp(packet: IpPacket, sourcePort: number, destinationPort: number, start: number, end: number): void {
+    const { destination, source, buffer, neighbour } = packet;
+    const toAll = sameAddress(destination, BROADCAST_V4);
+    if (destinationPort === DHCP_SERVER_PORT && isV4(destination) && (toAll || this.gateway.isOurs(destination))) {
+      this.#answerDhcp(neighbour, buffer.bytes.subarray(start, end));
+      return;
+    }
+    const where = this.#policy.destinationOf(destination, destinationPort);
+    if (where.kind === 'refuse') this.gateway.refuse(packet, 'address');
+    if (where.kind === 'host') this.#udp.send(packet, sourcePort, where.address, destinationPort, start, end);
+    if (where.kind !== 'gateway' || this.guestReplies(packet, sourcePort, destinationPort, start, end)) return;
+    const service = this.#options.services.datagrams.get(destinationPort);
+    if (service === undefined) {
+      this.gateway.refuse(packet, 'port');
+      return;
+    }
+    const ends = { guest: source, guestPort: sourcePort, remote: destination, remotePort: destinationPort };
+    service(buffer.bytes.subarray(start, end), flowOf(ends), (payload) =>
+      this.#send(neighbour, destination, destinationPort, source, sourcePort, payload),
+    );
+  }
+
+  #answerDhcp(neighbour: Neighbour, message: Uint8Array): void {
+    const answer = this.#options.dhcp(message, neighbour.mac);
+    if (answer === undefined) return;
+    const [{ gateway }] = this.#own as [OwnAddresses];
+    // A guest that was given an address may wait there for others without a word of its own.
+    const given = new DataView(answer.payload.buffer, answer.payload.byteOffset).getInt32(DHCP_YIADDR_OFFSET);
+    if (given !== 0) this.gateway.neighbours.learn(0, 0, MAPPED_PREFIX, given, neighbour.mac, neighbour.link);
+    const guest = answer.destination === 'broadcast' ? BROADCAST_V4 : ipv4(answer.ip);
+    const to = answer.destination === 'broadcast' ? { mac: BROADCAST, link: neighbour.link, present: true } : neighbour;
+    this.#send(to, gateway, DHCP_SERVER_PORT, guest, DHCP_CLIENT_PORT, answer.payload);
+  }
+
+  #send(
+    neighbour: Neighbour,
+    source: IpAddress,
+    sourcePort: number,
+    guest: IpAddress,
+    guestPort: number,
+    payload: Uint8Array,
+  ): void {
+    if (payload.length > this.#reply.bytes.length - UDP_HEADER_BYTES) return;
+    this.#reply.bytes.set(payload);
+    this.reactor.enter(() =>
+      this.#deliver(neighbour, source, sourcePort, guest, guestPort, this.#reply, 0, payload.length),
+    );
+  }
+
+  #deliver(
+    neighbour: Neighbour,
+    source: IpAddress,
+    sourcePort: number,
+    guest: IpAddress,
+    guestPort: number,
+    buffer: PinnedBuffer,
+    start: number,
+    end: number,
+  ): void {
+    const writer = this.#writer;
+    const bodyBytes = UDP_HEADER_BYTES + end - start;
+    const v4 = isV4(guest);
+    const offset = writer.begin(neighbour, source, guest, IPPROTO_UDP);
+    const { view } = writer;
+    view.setUint16(offset, sourcePort);
+    view.setUint16(offset + 2, guestPort);
+    view.setUint16(offset + 4, bodyBytes);
+    const fits = bodyBytes + (v4 ? 20 : 40) <= this.plan.mtu;
+    if (fits) writer.send(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
+    else if (v4) writer.sendFragments(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start, this.plan.mtu);
+  }
+}
+
+function ownAddresses(plan: NetworkPlan): readonly OwnAddresses[] {
+  const own: OwnAddresses[] = [
+    {
+      gateway: ipv4(plan.gateway),
+      hostAlias: plan.hostAlias === undefined ? undefined : ipv4(plan.hostAlias),
+      prefixBits: plan.prefix.bits,
+    },
+  ];
+  if (plan.ipv6 !== undefined) {
+    const { gateway, hostAlias } = plan.ipv6;
+    own.push({
+      gateway: fromBytes(gateway),
+      hostAlias: hostAlias === undefined ? undefined : fromBytes(hostAlias),
+      prefixBits: 64,
+    });
+  }
+  return own;
+}
+
+function flowOf({ guest, guestPort, remote, remotePort }: TcpEnds): FlowEnds {
+  return {
+    source: { address: formatAddress(guest), port: guestPort },
+    destination: { address: formatAddress(remote), port: remotePort },
+  };
+}
+
+function connectTo(address: IpAddress, port: number): TcpTarget {
+  const fd = sockets.socket(isV4(address) ? AF_INET : AF_INET6, SOCK_STREAM);
+  sockets.setOption(fd, SOL_TCP, TCP_NODELAY, 1);
+  sockets.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  if (isConnecting(sockets.connect(fd, { address: toBytes(address), port }))) return { kind: 'socket', fd };
+  sockets.close(fd);
+  return { kind: 'refuse' };
+}

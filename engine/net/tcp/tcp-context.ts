@@ -1,0 +1,48 @@
+import type { PinnedBuffer } from '../../../native/pinned-buffer';
+import type { Neighbour } from '../gateway/neighbours';
+import type { Reactor } from '../reactor/reactor';
+import type { IpAddress } from '../wire/ip-address';
+import type { ChunkPool } from './chunk-pool';
+import type { Connection, TcpEnds } from './connection';
+
+/** What a connection needs of the stack around it. */
+export interface TcpContext {
+  readonly reactor: Reactor;
+  readonly pool: ChunkPool;
+  /** RFC 6528: hard to guess. */
+  initialSequence(): number;
+  /** Largest segment that a packet to this guest can carry. */
+  mssFor(guest: IpAddress): number;
+  sendSyn(
+    connection: Connection,
+    flags: number,
+    sequence: number,
+    acknowledged: number,
+    window: number,
+    windowScale: number,
+  ): void;
+  /** A segment without payload. */
+  sendControl(connection: Connection, flags: number, sequence: number, acknowledged: number, window: number): boolean;
+  /** Payload of any length up to an IP packet's, cut into segments of `mss`; false when the link had no room. */
+  sendData(
+    connection: Connection,
+    flags: number,
+    sequence: number,
+    acknowledged: number,
+    window: number,
+    payload: PinnedBuffer,
+    start: number,
+    length: number,
+    mss: number,
+  ): boolean;
+  /** A reset that answers a SYN nobody took. */
+  refuse(ends: TcpEnds, neighbour: Neighbour, acknowledged: number): void;
+  /** A reset that answers an acknowledgment of something we never sent. */
+  resetUnknown(ends: TcpEnds, neighbour: Neighbour, sequence: number): void;
+  ackAtTurnEnd(connection: Connection): void;
+  /** `resume` is called when the guest's link has room again. */
+  waitForLink(connection: Connection): void;
+  /** `resume` is called when the pool has memory again. */
+  waitForMemory(connection: Connection): void;
+  forget(connection: Connection): void;
+}

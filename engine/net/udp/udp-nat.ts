@@ -1,0 +1,171 @@
+import { allocatePinned, type PinnedBuffer } from '../../../native/pinned-buffer';
+import {
+  AF_INET,
+  AF_INET6,
+  EAGAIN,
+  ECONNREFUSED,
+  IPPROTO_UDP,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  sockets,
+  writeSocketAddress,
+} from '../../../native/sockets';
+import type { IpPacket } from '../gateway/ip-packet';
+import type { Neighbour } from '../gateway/neighbours';
+import type { Reactor, Watch } from '../reactor/reactor';
+import type { Timer } from '../reactor/timer-heap';
+import { fromBytes, type IpAddress, isV4, sameAddress, toBytes } from '../wire/ip-address';
+
+/** UDP header, RFC 768: 0 u16 source, 2 u16 destination, 4 u16 length, 6 u16 checksum. */
+export const UDP_HEADER_BYTES = 8;
+
+const MAX_DATAGRAM_BYTES = 65_536;
+const DATAGRAMS_IN_A_ROW = 64;
+const SOCKET_BUFFER_BYTES = 1024 * 1024;
+
+export interface UdpNatOptions {
+  readonly reactor: Reactor;
+  /** A source port of a guest is forgotten after so long without a datagram either way. */
+  readonly idleMs: number;
+  /** Source ports at once; when there are more, the quarter that was silent longest goes. */
+  readonly maxBindings: number;
+  /** Sends a datagram to a guest. */
+  readonly deliver: (
+    neighbour: Neighbour,
+    source: IpAddress,
+    sourcePort: number,
+    guest: IpAddress,
+    guestPort: number,
+    buffer: PinnedBuffer,
+    start: number,
+    end: number,
+  ) => void;
+  /** As which address a guest knows an address of the host's side. */
+  readonly asSeenByGuest: (address: IpAddress, guest: IpAddress) => IpAddress;
+  /** The host could not send the guest's datagram because nobody is there. */
+  readonly unreachable: (packet: IpPacket) => void;
+}
+
+/** One source port of a guest, and the host's socket that stands for it: full cone, anybody may answer (RFC 4787). */
+interface Binding {
+  readonly guest: IpAddress;
+  readonly guestPort: number;
+  readonly neighbour: Neighbour;
+  readonly fd: number;
+  readonly watch: Watch;
+  usedMs: number;
+  /** Where the last datagram went, as the kernel wants it. */
+  peer: IpAddress | undefined;
+  peerPort: number;
+  readonly peerAddress: PinnedBuffer;
+  peerLength: number;
+}
+
+/** Takes guests' datagrams to the host's network and the answers back. */
+export class UdpNat {
+  readonly #bindings = new Map<number | string, Binding>();
+  readonly #input = allocatePinned(MAX_DATAGRAM_BYTES);
+  readonly #sweepTimer: Timer;
+
+  constructor(private readonly options: UdpNatOptions) {
+    this.#sweepTimer = options.reactor.timer(() => this.#sweep());
+  }
+
+  get size(): number {
+    return this.#bindings.size;
+  }
+
+  /** Sends the payload [start, end) of a guest's packet to `address` on the host's side. */
+  send(packet: IpPacket, guestPort: number, address: IpAddress, port: number, start: number, end: number): void {
+    const binding = this.#bindingFor(packet, guestPort, address);
+    if (binding === undefined) return;
+    binding.usedMs = this.options.reactor.nowMs;
+    if (binding.peerPort !== port || binding.peer === undefined || !sameAddress(binding.peer, address)) {
+      binding.peer = address;
+      binding.peerPort = port;
+      binding.peerLength = writeSocketAddress(binding.peerAddress.bytes, 0, { address: toBytes(address), port });
+    }
+    const { fd, peerAddress, peerLength } = binding;
+    const sent = sockets.sendToPrepared(fd, packet.buffer.address + start, end - start, peerAddress.address, peerLength);
+    if (sent === -ECONNREFUSED) this.options.unreachable(packet);
+  }
+
+  close(): void {
+    this.#sweepTimer.clear();
+    for (const [key, binding] of this.#bindings) this.#remove(key, binding);
+  }
+
+  #bindingFor({ source, neighbour }: IpPacket, guestPort: number, address: IpAddress): Binding | undefined {
+    const v4 = isV4(address);
+    const key = v4 ? (source.w3 >>> 0) * 65_536 + guestPort : `${source.w0},${source.w1},${source.w2},${source.w3},${guestPort}`;
+    const known = this.#bindings.get(key);
+    if (known !== undefined) return known;
+    if (this.#bindings.size >= this.options.maxBindings) this.#evict();
+    let fd: number;
+    try {
+      fd = sockets.socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM);
+    } catch {
+      // Out of descriptors: a datagram may get lost.
+      return undefined;
+    }
+    try {
+      sockets.setOption(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+      sockets.bind(fd, { address: new Uint8Array(v4 ? 4 : 16), port: 0 });
+    } catch {
+      sockets.close(fd);
+      return undefined;
+    }
+    const binding: Binding = {
+      guest: source,
+      guestPort,
+      neighbour,
+      fd,
+      watch: this.options.reactor.watch(fd, () => this.#receive(binding)),
+      usedMs: this.options.reactor.nowMs,
+      peer: undefined,
+      peerPort: 0,
+      peerAddress: allocatePinned(32),
+      peerLength: 0,
+    };
+    this.#bindings.set(key, binding);
+    if (!this.#sweepTimer.pending) this.#sweepTimer.set(binding.usedMs + this.options.idleMs);
+    return binding;
+  }
+
+  #receive(binding: Binding): void {
+    const { deliver, asSeenByGuest, reactor } = this.options;
+    for (let count = 0; count < DATAGRAMS_IN_A_ROW; count++) {
+      const length = sockets.receiveFrom(binding.fd, this.#input.address, MAX_DATAGRAM_BYTES);
+      if (length === -EAGAIN) return;
+      if (length < 0) continue;
+      binding.usedMs = reactor.nowMs;
+      const peer = sockets.lastPeer();
+      const source = asSeenByGuest(fromBytes(peer.address), binding.guest);
+      deliver(binding.neighbour, source, peer.port, binding.guest, binding.guestPort, this.#input, 0, length);
+    }
+    binding.watch.again();
+  }
+
+  #evict(): void {
+    const oldest = [...this.#bindings].sort(([, a], [, b]) => a.usedMs - b.usedMs);
+    for (const [key, binding] of oldest.slice(0, Math.ceil(oldest.length / 4))) this.#remove(key, binding);
+  }
+
+  #sweep(): void {
+    const { reactor, idleMs } = this.options;
+    const oldestAllowed = reactor.nowMs - idleMs;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [key, binding] of this.#bindings) {
+      if (binding.usedMs <= oldestAllowed) this.#remove(key, binding);
+      else nextMs = Math.min(nextMs, binding.usedMs + idleMs);
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#sweepTimer.set(nextMs);
+  }
+
+  #remove(key: number | string, binding: Binding): void {
+    this.#bindings.delete(key);
+    binding.watch.close();
+    sockets.close(binding.fd);
+  }
+}
