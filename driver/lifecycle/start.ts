@@ -18,7 +18,8 @@ import { waitForSsh } from './wait-for-ssh';
 
 const LAUNCH_DEADLINE_MS = 60_000;
 /** An emulated guest on a busy host took 40 s at worst; a physical one takes a few. */
-const SSH_DEADLINE_MS = 300_000;
+const SSH_DEADLINE_MS = 240_000;
+const LAST_WORDS_LINES = 12;
 
 /** Boots a stopped machine; one that runs already is left alone. */
 export async function startMachine(context: MachineContext): Promise<void> {
@@ -61,7 +62,13 @@ export async function bootMachine(context: MachineContext): Promise<void> {
   });
   try {
     logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${launched.backend})...`);
-    await waitForSsh({ endpoint, deadlineMs: SSH_DEADLINE_MS, signal, whyDead: () => whyDead(paths.directory) });
+    await waitForSsh({
+      endpoint,
+      deadlineMs: SSH_DEADLINE_MS,
+      signal,
+      whyDead: () => whyDead(paths.directory),
+      lastWords: () => tail(paths.directory, LAST_WORDS_LINES),
+    });
   } catch (error) {
     await killMachine(paths.directory);
     throw error;

@@ -13,6 +13,8 @@ export interface SshWait {
   readonly signal: AbortSignal;
   /** Looked at between attempts; a reason ends the wait at once instead of after the deadline. */
   readonly whyDead: () => Promise<string | undefined>;
+  /** The guest's last words, for the message when the deadline has passed. */
+  readonly lastWords: () => Promise<readonly string[]>;
 }
 
 /**
@@ -33,11 +35,10 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
     await sleep(PAUSE_MS, undefined, { signal: wait.signal });
   }
   const where = `${wait.endpoint.address}:${wait.endpoint.sshPort}`;
-  throw new DriverError(
-    'HK_SSH_UNREACHABLE',
+  const text =
     `the virtual machine runs, but no SSH server answered on ${where} within ${Math.round(wait.deadlineMs / 1000)} s; ` +
-      "see console.log in the machine's folder",
-  );
+    "see console.log in the machine's folder, which ends with:";
+  throw new DriverError('HK_SSH_UNREACHABLE', [text, ...(await wait.lastWords())].join('\n  '));
 }
 
 /** The forward accepts and then says nothing for as long as the guest boots, so an abort has to cut the attempt short. */
