@@ -27,6 +27,8 @@ export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const IP_TTL = 2;
 export const IP_RECVERR = 11;
+export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
@@ -49,6 +51,7 @@ export const EINPROGRESS = 115;
 
 const SOCK_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
 const MSG_DONTWAIT = 0x40;
+const MSG_ERRQUEUE = 0x2000;
 const MSG_NOSIGNAL = 0x4000;
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -105,11 +108,30 @@ type Call = (...parameters: readonly (number | string)[]) => number;
 const call = libc as unknown as Readonly<Record<keyof typeof libc, Call>>;
 
 const scratch: PinnedBuffer = allocatePinned(256);
+/** A struct msghdr (56 bytes), a socket address, control messages. */
+const errorScratch: PinnedBuffer = allocatePinned(640);
+const ERROR_NAME = 64;
+const ERROR_CONTROL = 128;
 /** Layout of the scratch bytes: an address, its length, an option's value, an epoll_event. */
 const ADDRESS = 0;
 const LENGTH = SOCKADDR_BYTES;
 const VALUE = LENGTH + 8;
 const EVENT = VALUE + 16;
+
+/** What came back for a datagram that was sent: linux/errqueue.h's struct sock_extended_err. */
+export interface SocketError {
+  readonly errno: number;
+  /** 2: an ICMP message, 3: an ICMPv6 message; others are the host's own. */
+  readonly origin: number;
+  readonly type: number;
+  readonly code: number;
+  /** E.g. the MTU that would fit. */
+  readonly info: number;
+  /** Where the datagram was sent to. */
+  readonly destination: SocketAddress;
+  /** Who sent the message; port 0. Undefined for the host's own errors. */
+  readonly offender: SocketAddress | undefined;
+}
 
 /** A socket address: an IPv4 or IPv6 address in network byte order and a port. */
 export interface SocketAddress {
@@ -157,14 +179,17 @@ function putAddress(address: SocketAddress): number {
   return writeSocketAddress(scratch.bytes, ADDRESS, address);
 }
 
-function takeAddress(): SocketAddress {
-  const { bytes } = scratch;
-  const family = bytes.readUInt16LE(ADDRESS);
-  const port = bytes.readUInt16BE(ADDRESS + 2);
-  if (family === AF_INET) return { address: Uint8Array.from(bytes.subarray(ADDRESS + 4, ADDRESS + 8)), port };
+function readSocketAddress(bytes: Buffer, offset: number): SocketAddress {
+  const family = bytes.readUInt16LE(offset);
+  const port = bytes.readUInt16BE(offset + 2);
+  if (family === AF_INET) return { address: Uint8Array.from(bytes.subarray(offset + 4, offset + 8)), port };
   if (family !== AF_INET6) return { address: new Uint8Array(4), port: 0 };
-  const address = Uint8Array.from(bytes.subarray(ADDRESS + 8, ADDRESS + 24));
-  return { address, port, scope: bytes.readUInt32LE(ADDRESS + 24) };
+  const address = Uint8Array.from(bytes.subarray(offset + 8, offset + 24));
+  return { address, port, scope: bytes.readUInt32LE(offset + 24) };
+}
+
+function takeAddress(): SocketAddress {
+  return readSocketAddress(scratch.bytes, ADDRESS);
 }
 
 /**
@@ -230,7 +255,8 @@ export const sockets = {
   duplicate: (fd: number): number => check('dup', call.dup(fd)),
 
   /** Bytes received (0: end of file) or a negated errno. */
-  receive: (fd: number, address: number, length: number): number => orErrno(call.recv(fd, address, length, MSG_DONTWAIT)),
+  receive: (fd: number, address: number, length: number): number =>
+    orErrno(call.recv(fd, address, length, MSG_DONTWAIT)),
   /** Bytes sent or a negated errno. */
   send: (fd: number, address: number, length: number, flags = 0): number =>
     orErrno(call.send(fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL | flags)),
@@ -244,6 +270,39 @@ export const sockets = {
   /** Bytes sent or a negated errno. */
   sendTo: (fd: number, address: number, length: number, to: SocketAddress): number =>
     orErrno(call.sendto(fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL, scratch.address, putAddress(to))),
+  /** The oldest error that waits in a socket with IP_RECVERR or IPV6_RECVERR set; undefined: there is none. */
+  receiveError: (fd: number): SocketError | undefined => {
+    const { bytes, view, address } = errorScratch;
+    bytes.fill(0, 0, ERROR_CONTROL);
+    // struct msghdr: name, u32 name length, iovec, its count, control, its length, u32 flags.
+    view.setBigUint64(0, BigInt(address + ERROR_NAME), true);
+    view.setUint32(8, 28, true);
+    view.setBigUint64(32, BigInt(address + ERROR_CONTROL), true);
+    view.setBigUint64(40, 512n, true);
+    if (call.recvmsg(fd, address, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return undefined;
+    const length = Number(view.getBigUint64(40, true));
+    // struct cmsghdr: u64 length, u32 level, u32 type; then the error and the offender's address.
+    for (let at = ERROR_CONTROL; at + 32 <= ERROR_CONTROL + length; ) {
+      const size = Number(view.getBigUint64(at, true));
+      const level = view.getUint32(at + 8, true);
+      const type = view.getUint32(at + 12, true);
+      const isError = (level === SOL_IP && type === IP_RECVERR) || (level === SOL_IPV6 && type === IPV6_RECVERR);
+      if (isError) {
+        const origin = view.getUint8(at + 20);
+        return {
+          errno: view.getUint32(at + 16, true),
+          origin,
+          type: view.getUint8(at + 21),
+          code: view.getUint8(at + 22),
+          info: view.getUint32(at + 24, true),
+          destination: readSocketAddress(bytes, ERROR_NAME),
+          offender: origin === 2 || origin === 3 ? readSocketAddress(bytes, at + 32) : undefined,
+        };
+      }
+      at += Math.max(16, (size + 7) & ~7);
+    }
+    return undefined;
+  },
   /** As `sendTo`, with a socket address that `writeSocketAddress` wrote: for peers that get many datagrams. */
   sendToPrepared: (fd: number, address: number, length: number, to: number, toLength: number): number =>
     orErrno(call.sendto(fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL, to, toLength)),
@@ -262,7 +321,8 @@ export const sockets = {
     if (koffi.errno() !== EEXIST) failed('epoll_ctl');
     check('epoll_ctl', call.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, scratch.address + EVENT));
   },
-  epollRemove: (epoll: number, fd: number): void => void call.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, scratch.address + EVENT),
+  epollRemove: (epoll: number, fd: number): void =>
+    void call.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, scratch.address + EVENT),
   /** Number of events written to `address`, or a negated errno. */
   epollWait: (epoll: number, address: number, capacity: number, timeoutMs: number): number =>
     orErrno(call.epoll_wait(epoll, address, capacity, timeoutMs)),

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { NativeError } from '../../native/native-error';
 import type { EngineError } from '../errors';
-import { explainListenFailure } from '../hypervisors/qemu/check-ports';
 import type { GuestPorts } from '../hypervisors/hypervisor';
+import { explainListenFailure } from '../hypervisors/qemu/check-ports';
 import type { Forward } from '../net/forwards/forwarder';
 import type { GuestPort, NetworkSpec, VmSpec } from '../spec/vm-spec';
 

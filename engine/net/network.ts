@@ -1,24 +1,46 @@
 import type { PinnedBuffer } from '../../native/pinned-buffer';
 import { allocatePinned } from '../../native/pinned-buffer';
-import { AF_INET, AF_INET6, IPPROTO_UDP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET, SOL_TCP, sockets, TCP_NODELAY } from '../../native/sockets';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_UDP,
+  SO_KEEPALIVE,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  SOL_TCP,
+  sockets,
+  TCP_NODELAY,
+} from '../../native/sockets';
 import type { NetworkPlan } from './addressing/network-plan';
 import type { FlowEnds } from './flow';
 import { Gateway } from './gateway/gateway';
 import { type HostAccess, HostPolicy, type OwnAddresses } from './gateway/host-policy';
+import { passEchoReply, sendUdpFailure } from './gateway/icmp';
 import { connectService, type InnerServices } from './gateway/inner-services';
 import type { IpPacket } from './gateway/ip-packet';
 import { NeighbourDiscovery } from './gateway/ndp';
 import type { Neighbour } from './gateway/neighbours';
 import { PacketWriter } from './gateway/packet-writer';
 import { Reassembly } from './gateway/reassembly';
+import { PingNat } from './icmp/ping-nat';
 import type { FrameReceiver, Link } from './link/link';
 import { Reactor } from './reactor/reactor';
 import { Switch } from './switch/switch';
-import type { TcpEnds } from './tcp/connection';
+
+import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
 import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
 import { BROADCAST, type MacAddress, readMac } from './wire/ethernet';
-import { formatAddress, fromBytes, type IpAddress, ipv4, isV4, MAPPED_PREFIX, sameAddress, toBytes } from './wire/ip-address';
+import {
+  formatAddress,
+  fromBytes,
+  type IpAddress,
+  ipv4,
+  isV4,
+  MAPPED_PREFIX,
+  sameAddress,
+  toBytes,
+} from './wire/ip-address';
 
 const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
@@ -51,6 +73,7 @@ export interface NetworkOptions {
   /** `mac` is that of the frame. */
   readonly dhcp: (message: Uint8Array, mac: MacAddress) => DhcpAnswer | undefined;
   readonly hostAccess: HostAccess;
+  readonly log: (line: string) => void;
   /** Whether guests reach 169.254.0.0/16. */
   readonly linkLocal?: boolean;
   /** Whether the host has a way out over IPv6, so that guests may use us for theirs. */
@@ -75,13 +98,15 @@ export class Network {
   readonly #policy: HostPolicy;
   readonly #writer: PacketWriter;
   readonly #udp: UdpNat;
+  readonly #ping: PingNat;
   readonly #reassembly: Reassembly;
   readonly #own: readonly OwnAddresses[];
   /** Payload of what our own services send, for the writer. */
   readonly #reply = allocatePinned(65_536);
   #ephemeral = 0;
   /** Takes datagrams that guests send to ports of the gateway from which `sendToGuest` sends; false: not one of them. */
-  guestReplies: (packet: IpPacket, guestPort: number, port: number, start: number, end: number) => boolean = () => false;
+  guestReplies: (packet: IpPacket, guestPort: number, port: number, start: number, end: number) => boolean = () =>
+    false;
 
   constructor(options: NetworkOptions) {
     const { plan } = options;
@@ -90,7 +115,11 @@ export class Network {
     const mac = readMac(new DataView(plan.gatewayMac.buffer, plan.gatewayMac.byteOffset), 0);
     this.#own = ownAddresses(plan);
     const [v4] = this.#own as [OwnAddresses];
-    this.#policy = new HostPolicy({ own: this.#own, hostAccess: options.hostAccess, linkLocal: options.linkLocal ?? false });
+    this.#policy = new HostPolicy({
+      own: this.#own,
+      hostAccess: options.hostAccess,
+      linkLocal: options.linkLocal ?? false,
+    });
     this.#writer = new PacketWriter(mac);
     const { ipv6 } = plan;
     const discovery =
@@ -114,7 +143,11 @@ export class Network {
           this.tcp.receive(neighbour, source, destination, buffer, start, end, verified),
         udp: (packet, sourcePort, destinationPort, start, end) =>
           this.#receiveUdp(packet, sourcePort, destinationPort, start, end),
-        echo: () => undefined,
+        echo: (packet) => {
+          const where = this.#policy.destinationOf(packet.destination, 0);
+          if (where.kind === 'host') this.#ping.send(packet, where.address);
+          else if (where.kind === 'refuse') this.gateway.refuse(packet, 'address');
+        },
         fragment: (packet, identification, offsetAndFlags) =>
           this.#reassembly.receive(packet, identification, offsetAndFlags),
       },
@@ -137,7 +170,14 @@ export class Network {
       deliver: (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) =>
         this.#deliver(neighbour, source, sourcePort, guest, guestPort, buffer, start, end),
       asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
-      unreachable: (packet) => this.gateway.refuse(packet, 'port'),
+      failed: (neighbour, failure) => sendUdpFailure(this.#writer, neighbour, failure),
+    });
+    this.#ping = new PingNat({
+      reactor: this.reactor,
+      deliver: (neighbour, source, guest, buffer, start, end) =>
+        passEchoReply(this.#writer, neighbour, source, guest, buffer, start, end),
+      asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
+      log: options.log,
     });
     this.#reassembly = new Reassembly(this.reactor, (fragment, buffer, start, end) =>
       this.gateway.receiveIpv4(fragment.neighbour.link, fragment.neighbour.mac, buffer, start, end, fragment.verified),
@@ -160,7 +200,12 @@ export class Network {
    * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
    * connection left; the socket is then still the caller's.
    */
-  connectToGuest(fd: number, from: { readonly address: IpAddress; readonly port: number }, guest: IpAddress, guestPort: number): boolean {
+  connectToGuest(
+    fd: number,
+    from: { readonly address: IpAddress; readonly port: number },
+    guest: IpAddress,
+    guestPort: number,
+  ): boolean {
     const neighbour = this.gateway.neighbours.find(guest);
     if (neighbour === undefined) return false;
     const remote = this.asSeenByGuest(from.address, guest);
@@ -172,7 +217,14 @@ export class Network {
   }
 
   /** Sends a datagram to a guest as coming from `port` of the gateway. False: there is no such guest (yet). */
-  sendToGuest(guest: IpAddress, guestPort: number, port: number, buffer: PinnedBuffer, start: number, end: number): boolean {
+  sendToGuest(
+    guest: IpAddress,
+    guestPort: number,
+    port: number,
+    buffer: PinnedBuffer,
+    start: number,
+    end: number,
+  ): boolean {
     const neighbour = this.gateway.neighbours.find(guest);
     if (neighbour === undefined || !neighbour.present) return false;
     this.#deliver(neighbour, this.gatewayFor(guest), port, guest, guestPort, buffer, start, end);
@@ -202,6 +254,7 @@ export class Network {
     this.reactor.enter(() => this.tcp.close());
     for (const link of [...this.switch.links]) link.close();
     this.#udp.close();
+    this.#ping.close();
     this.#reassembly.close();
     this.reactor.close();
   }

@@ -71,6 +71,7 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
     plan,
     services,
     hostAccess,
+    log,
     ipv6Uplink: plan.ipv6 !== undefined,
     dhcp: (message, mac) => dhcp.answer(message, { mac: macFromNumber(mac) }),
   });
@@ -86,6 +87,8 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
       const link = network.attach((receive) =>
         createStreamLink(network.reactor, ours, { name: `qemu ${mac}`, framing: QEMU_FRAMING, mtu }, receive),
       );
+      const admission = book.attach(macFromNumber(parseMac(mac)));
+      if (admission.admitted) link.onClose(() => admission.leave());
       network.gateway.neighbours.expect(parseAddress(ip) as IpAddress, parseMac(mac), link);
       return { fd: theirs, mtu, release: () => sockets.close(theirs) };
     },

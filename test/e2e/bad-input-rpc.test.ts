@@ -121,7 +121,8 @@ test('200 connections that say nothing', async () => {
     await until('a new connection is served', async () => {
       const socket = await open(port);
       socket.write(HEAD);
-      const answer = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+      // One too many may also be told by a reset, which `once` throws.
+      const answer: unknown[] = await Promise.race([once(socket, 'data'), once(socket, 'close')]).catch(() => []);
       socket.destroy();
       return String(answer[0]).includes('200 Connected');
     });

@@ -52,7 +52,8 @@ export class PeerPorts {
   /** Sends a guest's datagram to the peer that the gateway's `port` stands for; false: it stands for none of this guest's. */
   answer(packet: IpPacket, guestPort: number, port: number, start: number, end: number): boolean {
     const peer = this.#byPort.get(port);
-    if (peer === undefined || peer.guest.port !== guestPort || !sameAddress(peer.guest.address, packet.source)) return false;
+    if (peer === undefined || peer.guest.port !== guestPort || !sameAddress(peer.guest.address, packet.source))
+      return false;
     peer.usedMs = this.reactor.nowMs;
     sockets.sendTo(peer.fd, packet.buffer.address + start, end - start, peer.address);
     return true;

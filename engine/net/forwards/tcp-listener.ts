@@ -1,4 +1,16 @@
-import { AF_INET, AF_INET6, EAGAIN, IPV6_V6ONLY, SO_REUSEADDR, SOCK_STREAM, SOL_IPV6, SOL_SOCKET, SOL_TCP, sockets, TCP_NODELAY } from '../../../native/sockets';
+import {
+  AF_INET,
+  AF_INET6,
+  EAGAIN,
+  IPV6_V6ONLY,
+  SO_REUSEADDR,
+  SOCK_STREAM,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SOL_TCP,
+  sockets,
+  TCP_NODELAY,
+} from '../../../native/sockets';
 import type { Network } from '../network';
 import type { Watch } from '../reactor/reactor';
 import { fromBytes, type IpAddress, isV4, toBytes } from '../wire/ip-address';

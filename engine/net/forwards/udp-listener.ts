@@ -1,5 +1,16 @@
 import { allocatePinned } from '../../../native/pinned-buffer';
-import { AF_INET, AF_INET6, EAGAIN, IPV6_V6ONLY, SO_RCVBUF, SOCK_DGRAM, SOL_IPV6, SOL_SOCKET, type SocketAddress, sockets } from '../../../native/sockets';
+import {
+  AF_INET,
+  AF_INET6,
+  EAGAIN,
+  IPV6_V6ONLY,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  SOL_IPV6,
+  SOL_SOCKET,
+  type SocketAddress,
+  sockets,
+} from '../../../native/sockets';
 import type { Network } from '../network';
 import { type IpAddress, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';

@@ -1,4 +1,4 @@
-import { type IpAddress, isV4, ipv4, sameAddress } from '../wire/ip-address';
+import { type IpAddress, ipv4, isV4, sameAddress } from '../wire/ip-address';
 
 /** The network's own addresses, of one family. */
 export interface OwnAddresses {

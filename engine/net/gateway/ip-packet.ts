@@ -1,6 +1,6 @@
 import type { PinnedBuffer } from '../../../native/pinned-buffer';
-import type { Neighbour } from './neighbours';
 import type { IpAddress } from '../wire/ip-address';
+import type { Neighbour } from './neighbours';
 
 /** An IP packet of a guest, only valid while it is handled. */
 export interface IpPacket {

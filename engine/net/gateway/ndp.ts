@@ -1,4 +1,5 @@
 import { IPPROTO_ICMPV6 } from '../../../native/sockets';
+import { type MacAddress, writeMac } from '../wire/ethernet';
 import {
   ICMP_HEADER_BYTES,
   ICMPV6_NEIGHBOUR_ADVERTISEMENT,
@@ -6,7 +7,6 @@ import {
   ICMPV6_ROUTER_ADVERTISEMENT,
   ICMPV6_ROUTER_SOLICITATION,
 } from '../wire/icmp';
-import { type MacAddress, writeMac } from '../wire/ethernet';
 import { type IpAddress, readIpv6, sameAddress, writeIpv6 } from '../wire/ip-address';
 import type { IpPacket } from './ip-packet';
 import type { PacketWriter } from './packet-writer';
@@ -40,7 +40,7 @@ export interface Ipv6Network {
 export function linkLocalAddress(mac: MacAddress): IpAddress {
   const high = Math.floor(mac / 0x100_0000) ^ 0x02_0000;
   const low = mac % 0x100_0000;
-  return { w0: 0xfe80_0000 | 0, w1: 0, w2: ((high << 8) | 0xff) | 0, w3: (0xfe00_0000 | low) | 0 };
+  return { w0: 0xfe80_0000 | 0, w1: 0, w2: (high << 8) | 0xff | 0, w3: 0xfe00_0000 | low | 0 };
 }
 
 /** Answers router and neighbour solicitations. */

@@ -1,6 +1,6 @@
 import type { Link } from '../link/link';
-import type { IpAddress } from '../wire/ip-address';
 import type { MacAddress } from '../wire/ethernet';
+import type { IpAddress } from '../wire/ip-address';
 
 /** Where frames for an address of the network go. The record of an address stays the same object when its NIC moves. */
 export interface Neighbour {

@@ -57,7 +57,13 @@ export class PacketWriter {
   }
 
   /** Begins a packet and answers where its transport header goes. */
-  begin(neighbour: Neighbour, source: IpAddress, destination: IpAddress, protocol: number, hopLimit = DEFAULT_TTL): number {
+  begin(
+    neighbour: Neighbour,
+    source: IpAddress,
+    destination: IpAddress,
+    protocol: number,
+    hopLimit = DEFAULT_TTL,
+  ): number {
     const { view } = this.#header;
     writeMac(view, HEADROOM, neighbour.mac);
     writeMac(view, HEADROOM + 6, this.ourMac);
@@ -108,7 +114,8 @@ export class PacketWriter {
       view.setUint16(ip + 2, IPV4_HEADER_BYTES + bodyBytes);
       // Atomic datagrams need no identification (RFC 6864), but several make of one segment want to differ.
       view.setUint16(ip + 4, this.#identification);
-      this.#identification = (this.#identification + (segmentBytes > 0 ? Math.ceil(payloadBytes / segmentBytes) : 1)) & 0xffff;
+      this.#identification =
+        (this.#identification + (segmentBytes > 0 ? Math.ceil(payloadBytes / segmentBytes) : 1)) & 0xffff;
       view.setUint16(ip + 10, 0);
       view.setUint16(ip + 10, finish(sumBytes(view, ip, ip + IPV4_HEADER_BYTES)));
     } else {
@@ -145,7 +152,12 @@ export class PacketWriter {
     const { view } = this.#header;
     const field = this.#offset + checksumOffset;
     view.setUint16(field, 0);
-    const headerSum = sumBytes(view, this.#offset, this.#offset + transportBytes, this.#pseudo + transportBytes + payloadBytes);
+    const headerSum = sumBytes(
+      view,
+      this.#offset,
+      this.#offset + transportBytes,
+      this.#pseudo + transportBytes + payloadBytes,
+    );
     const checksum = finish(sumBytes(payload.view, payloadStart, payloadStart + payloadBytes, headerSum));
     view.setUint16(field, checksum === 0 ? 0xffff : checksum);
     const step = (mtu - IPV4_HEADER_BYTES) & ~7;
@@ -172,5 +184,4 @@ export class PacketWriter {
     frame.checksumStart = -1;
     return link.send(frame as OutgoingFrame);
   }
-
 }

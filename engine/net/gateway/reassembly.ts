@@ -56,7 +56,8 @@ export class Reassembly {
     draft.seen.fill(1, firstBlock, firstBlock + blocks);
     draft.receivedBlocks += blocks;
     buffer.bytes.copy(draft.memory.bytes, IPV4_HEADER_BYTES + offset, start, end);
-    if (offset === 0) buffer.bytes.copy(draft.memory.bytes, 0, fragment.headerStart, fragment.headerStart + IPV4_HEADER_BYTES);
+    if (offset === 0)
+      buffer.bytes.copy(draft.memory.bytes, 0, fragment.headerStart, fragment.headerStart + IPV4_HEADER_BYTES);
     if (last) draft.totalBytes = offset + length;
     if (draft.totalBytes < 0 || draft.receivedBlocks !== Math.ceil(draft.totalBytes / 8)) return;
     this.#finish(fragment, draft);

@@ -2,7 +2,7 @@ import { allocatePinned } from '../../../native/pinned-buffer';
 import { EAGAIN, SO_SNDBUF, SOL_SOCKET, sockets } from '../../../native/sockets';
 import type { Reactor } from '../reactor/reactor';
 import { ETHERNET_HEADER_BYTES } from '../wire/ethernet';
-import { type FrameReceiver, type Link, type OutgoingFrame } from './link';
+import type { FrameReceiver, Link, OutgoingFrame } from './link';
 import { frameCount, writeFrames } from './segment';
 
 /** How frames are told apart on a stream. */
@@ -181,7 +181,8 @@ class StreamLink implements Link {
       }
       const end = offset + prefixBytes + length;
       if (end > this.#filled) break;
-      if (length >= ETHERNET_HEADER_BYTES && length <= longest) this.receive(this.#input, offset + prefixBytes, end, false);
+      if (length >= ETHERNET_HEADER_BYTES && length <= longest)
+        this.receive(this.#input, offset + prefixBytes, end, false);
       offset = end;
     }
     bytes.copyWithin(0, offset, this.#filled);

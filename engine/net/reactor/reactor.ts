@@ -1,5 +1,14 @@
 import { allocatePinned } from '../../../native/pinned-buffer';
-import { EPOLL_DATA_OFFSET, EPOLL_EVENT_BYTES, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, pollReadable, sockets } from '../../../native/sockets';
+import {
+  EPOLL_DATA_OFFSET,
+  EPOLL_EVENT_BYTES,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  pollReadable,
+  sockets,
+} from '../../../native/sockets';
 import { type Timer, TimerHeap } from './timer-heap';
 
 /** Called with epoll's event bits. Edge-triggered: read or write until EAGAIN, or call `Watch.again()`. */

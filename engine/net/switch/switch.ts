@@ -16,7 +16,6 @@ export type UplinkReceiver = (
   verified: boolean,
 ) => void;
 
-
 /** An Ethernet switch between the gateway and the guests' links, learning by source address (IEEE 802.1D section 7.8). */
 export class Switch {
   readonly #links = new Set<Link>();

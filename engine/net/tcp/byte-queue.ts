@@ -1,5 +1,5 @@
 import type { PinnedBuffer } from '../../../native/pinned-buffer';
-import { type Chunk, type ChunkPool } from './chunk-pool';
+import type { Chunk, ChunkPool } from './chunk-pool';
 
 /** Bytes in order, in chunks of a pool. Bytes leave at the front; a cursor tells how far they have been looked at. */
 export class ByteQueue {
@@ -115,4 +115,3 @@ export class ByteQueue {
     }
   }
 }
-

@@ -1,4 +1,5 @@
-import type { Connection, TcpEnds } from './connection';
+import type { Connection } from './connection';
+import type { TcpEnds } from './tcp-context';
 
 /** Connections by both their ends. */
 export class ConnectionTable {

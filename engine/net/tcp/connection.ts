@@ -1,21 +1,12 @@
 import type { PinnedBuffer } from '../../../native/pinned-buffer';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT, SO_ERROR, SOL_SOCKET, sockets } from '../../../native/sockets';
+import type { Neighbour } from '../gateway/neighbours';
 import type { Watch } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
-import type { IpAddress } from '../wire/ip-address';
-import type { Neighbour } from '../gateway/neighbours';
 import { ByteQueue } from './byte-queue';
 import { LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from './chunk-pool';
 import { ACK, FIN, PSH, RST, SYN, type SynOptions } from './segment-header';
-import type { TcpContext } from './tcp-context';
-
-/** Who is at which end, as the guest sees it. */
-export interface TcpEnds {
-  readonly guest: IpAddress;
-  readonly guestPort: number;
-  readonly remote: IpAddress;
-  readonly remotePort: number;
-}
+import type { TcpClient, TcpContext, TcpEnds } from './tcp-context';
 
 type Phase =
   /** The guest's SYN came; the host's connect is under way. */
@@ -65,7 +56,7 @@ const KEEPALIVE_PROBES = 9;
  * it is a descriptor. What the guest sends is written to the socket at once; what the socket has is read when the guest
  * has room for it, and kept until the guest has acknowledged it.
  */
-export class Connection {
+export class Connection implements TcpClient {
   phase: Phase;
   /** Next in the same bucket of the connection table. */
   next: Connection | undefined;
@@ -456,7 +447,10 @@ export class Connection {
     }
     if (fresh < 0) return;
     const oldWindow = this.#sndWnd;
-    if (((sequence - this.#sndWl1) | 0) > 0 || (sequence === this.#sndWl1 && ((acknowledged - this.#sndWl2) | 0) >= 0)) {
+    if (
+      ((sequence - this.#sndWl1) | 0) > 0 ||
+      (sequence === this.#sndWl1 && ((acknowledged - this.#sndWl2) | 0) >= 0)
+    ) {
       this.#sndWnd = window;
       this.#sndWl1 = sequence;
       this.#sndWl2 = acknowledged;
@@ -471,7 +465,8 @@ export class Connection {
 
   #advance(acknowledged: number, fresh: number): void {
     const now = this.context.reactor.nowMs;
-    if (this.#timedAtMs >= 0 && ((acknowledged - this.#timedSequence) | 0) > 0) this.#takeRoundTrip(now - this.#timedAtMs);
+    if (this.#timedAtMs >= 0 && ((acknowledged - this.#timedSequence) | 0) > 0)
+      this.#takeRoundTrip(now - this.#timedAtMs);
     const finAcked = this.#finSent && acknowledged === this.#sndMax && this.#hostFin;
     this.#toGuest.drop(Math.min(this.#toGuest.length, fresh - (finAcked ? 1 : 0)));
     this.#sndUna = acknowledged;
@@ -502,7 +497,9 @@ export class Connection {
     }
     if (this.#cwnd >= MAX_CONGESTION_WINDOW) return;
     this.#cwnd +=
-      this.#cwnd < this.#ssthresh ? fresh : Math.max(1, Math.floor((this.#mss * Math.max(fresh, this.#mss)) / this.#cwnd));
+      this.#cwnd < this.#ssthresh
+        ? fresh
+        : Math.max(1, Math.floor((this.#mss * Math.max(fresh, this.#mss)) / this.#cwnd));
   }
 
   #countDuplicate(): void {
@@ -702,6 +699,9 @@ export class Connection {
 
   #onTimer(): void {
     switch (this.phase) {
+      case 'connecting': // The host's kernel has its own time-out for a connect.
+      case 'closed':
+        return;
       case 'syn-sent':
         if (this.context.reactor.nowMs - this.openedMs > GUEST_SYN_DEADLINE_MS) this.abort();
         else {

@@ -3,7 +3,23 @@ import type { Neighbour } from '../gateway/neighbours';
 import type { Reactor } from '../reactor/reactor';
 import type { IpAddress } from '../wire/ip-address';
 import type { ChunkPool } from './chunk-pool';
-import type { Connection, TcpEnds } from './connection';
+
+/** Who is at which end, as the guest sees it. */
+export interface TcpEnds {
+  readonly guest: IpAddress;
+  readonly guestPort: number;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+}
+
+/** What the stack needs to know of a connection that asks something of it. */
+export interface TcpClient {
+  readonly ends: TcpEnds;
+  readonly neighbour: Neighbour;
+  /** Takes up again what it stopped. */
+  resume(): void;
+  flushAck(): void;
+}
 
 /** What a connection needs of the stack around it. */
 export interface TcpContext {
@@ -14,7 +30,7 @@ export interface TcpContext {
   /** Largest segment that a packet to this guest can carry. */
   mssFor(guest: IpAddress): number;
   sendSyn(
-    connection: Connection,
+    connection: TcpClient,
     flags: number,
     sequence: number,
     acknowledged: number,
@@ -22,10 +38,10 @@ export interface TcpContext {
     windowScale: number,
   ): void;
   /** A segment without payload. */
-  sendControl(connection: Connection, flags: number, sequence: number, acknowledged: number, window: number): boolean;
+  sendControl(connection: TcpClient, flags: number, sequence: number, acknowledged: number, window: number): boolean;
   /** Payload of any length up to an IP packet's, cut into segments of `mss`; false when the link had no room. */
   sendData(
-    connection: Connection,
+    connection: TcpClient,
     flags: number,
     sequence: number,
     acknowledged: number,
@@ -39,10 +55,10 @@ export interface TcpContext {
   refuse(ends: TcpEnds, neighbour: Neighbour, acknowledged: number): void;
   /** A reset that answers an acknowledgment of something we never sent. */
   resetUnknown(ends: TcpEnds, neighbour: Neighbour, sequence: number): void;
-  ackAtTurnEnd(connection: Connection): void;
+  ackAtTurnEnd(connection: TcpClient): void;
   /** `resume` is called when the guest's link has room again. */
-  waitForLink(connection: Connection): void;
+  waitForLink(connection: TcpClient): void;
   /** `resume` is called when the pool has memory again. */
-  waitForMemory(connection: Connection): void;
-  forget(connection: Connection): void;
+  waitForMemory(connection: TcpClient): void;
+  forget(connection: TcpClient): void;
 }

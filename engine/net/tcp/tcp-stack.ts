@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { PinnedBuffer } from '../../../native/pinned-buffer';
-import { EINPROGRESS, IPPROTO_TCP, sockets } from '../../../native/sockets';
+import { EINPROGRESS, IPPROTO_TCP } from '../../../native/sockets';
 import type { Neighbour } from '../gateway/neighbours';
 import type { PacketWriter } from '../gateway/packet-writer';
 import type { Reactor } from '../reactor/reactor';
@@ -8,10 +8,10 @@ import { finish, sumBytes } from '../wire/checksum';
 import { type IpAddress, isV4 } from '../wire/ip-address';
 import { pseudoSum } from '../wire/pseudo-header';
 import { ChunkPool } from './chunk-pool';
-import { Connection, type TcpEnds } from './connection';
+import { Connection } from './connection';
 import { ConnectionTable, hash } from './connection-table';
 import { ACK, RST, readSynOptions, SYN, TCP_HEADER_BYTES, writeSynOptions } from './segment-header';
-import type { TcpContext } from './tcp-context';
+import type { TcpClient, TcpContext, TcpEnds } from './tcp-context';
 
 const CHECKSUM_OFFSET = 16;
 
@@ -52,9 +52,9 @@ export class TcpStack implements TcpContext {
   readonly #table = new ConnectionTable();
   readonly #options: TcpStackOptions;
   readonly #secret = randomBytes(16);
-  #acks: Connection[] = [];
-  readonly #linkWaiters = new Set<Connection>();
-  readonly #memoryWaiters = new Set<Connection>();
+  #acks: TcpClient[] = [];
+  readonly #linkWaiters = new Set<TcpClient>();
+  readonly #memoryWaiters = new Set<TcpClient>();
   readonly #endFlushing: () => void;
   #opened = 0;
   #refused = 0;
@@ -103,7 +103,8 @@ export class TcpStack implements TcpContext {
     const connection = this.#table.find(ends);
     const opens = (flags & (SYN | ACK | RST)) === SYN;
     if (connection !== undefined && !(opens && connection.phase === 'time-wait')) {
-      const options = (flags & SYN) !== 0 ? readSynOptions(view, start + TCP_HEADER_BYTES, start + headerBytes) : undefined;
+      const options =
+        (flags & SYN) !== 0 ? readSynOptions(view, start + TCP_HEADER_BYTES, start + headerBytes) : undefined;
       connection.receive(
         flags,
         sequence,
@@ -189,7 +190,7 @@ export class TcpStack implements TcpContext {
   }
 
   sendSyn(
-    { ends, neighbour }: Connection,
+    { ends, neighbour }: TcpClient,
     flags: number,
     sequence: number,
     acknowledged: number,
@@ -205,7 +206,7 @@ export class TcpStack implements TcpContext {
   }
 
   sendControl(
-    { ends, neighbour }: Connection,
+    { ends, neighbour }: TcpClient,
     flags: number,
     sequence: number,
     acknowledged: number,
@@ -216,7 +217,7 @@ export class TcpStack implements TcpContext {
   }
 
   sendData(
-    { ends, neighbour }: Connection,
+    { ends, neighbour }: TcpClient,
     flags: number,
     sequence: number,
     acknowledged: number,
@@ -248,15 +249,15 @@ export class TcpStack implements TcpContext {
     this.#writer.send(neighbour.link, TCP_HEADER_BYTES, CHECKSUM_OFFSET);
   }
 
-  ackAtTurnEnd(connection: Connection): void {
+  ackAtTurnEnd(connection: TcpClient): void {
     this.#acks.push(connection);
   }
 
-  waitForLink(connection: Connection): void {
+  waitForLink(connection: TcpClient): void {
     this.#linkWaiters.add(connection);
   }
 
-  waitForMemory(connection: Connection): void {
+  waitForMemory(connection: TcpClient): void {
     this.#memoryWaiters.add(connection);
   }
 

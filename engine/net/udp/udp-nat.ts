@@ -3,10 +3,15 @@ import {
   AF_INET,
   AF_INET6,
   EAGAIN,
-  ECONNREFUSED,
-  IPPROTO_UDP,
+  EPOLLERR,
+  IP_RECVERR,
+  IP_TTL,
+  IPV6_RECVERR,
+  IPV6_UNICAST_HOPS,
   SO_RCVBUF,
   SOCK_DGRAM,
+  SOL_IP,
+  SOL_IPV6,
   SOL_SOCKET,
   sockets,
   writeSocketAddress,
@@ -22,6 +27,7 @@ export const UDP_HEADER_BYTES = 8;
 
 const MAX_DATAGRAM_BYTES = 65_536;
 const DATAGRAMS_IN_A_ROW = 64;
+const ERRORS_IN_A_ROW = 16;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
 export interface UdpNatOptions {
@@ -43,8 +49,23 @@ export interface UdpNatOptions {
   ) => void;
   /** As which address a guest knows an address of the host's side. */
   readonly asSeenByGuest: (address: IpAddress, guest: IpAddress) => IpAddress;
-  /** The host could not send the guest's datagram because nobody is there. */
-  readonly unreachable: (packet: IpPacket) => void;
+  /** Something on the way answered a guest's datagram with an ICMP message. */
+  readonly failed: (neighbour: Neighbour, failure: UdpFailure) => void;
+}
+
+/** An ICMP message about a datagram of a guest. */
+export interface UdpFailure {
+  readonly guest: IpAddress;
+  readonly guestPort: number;
+  /** As the guest knows it. */
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  /** Who says so. */
+  readonly reporter: IpAddress;
+  readonly type: number;
+  readonly code: number;
+  /** The MTU that would fit, in "too big" messages. */
+  readonly info: number;
 }
 
 /** One source port of a guest, and the host's socket that stands for it: full cone, anybody may answer (RFC 4787). */
@@ -60,6 +81,8 @@ interface Binding {
   peerPort: number;
   readonly peerAddress: PinnedBuffer;
   peerLength: number;
+  /** Hop limit of the socket: the guest's, so that its traceroute works. */
+  hopLimit: number;
 }
 
 /** Takes guests' datagrams to the host's network and the answers back. */
@@ -87,8 +110,14 @@ export class UdpNat {
       binding.peerLength = writeSocketAddress(binding.peerAddress.bytes, 0, { address: toBytes(address), port });
     }
     const { fd, peerAddress, peerLength } = binding;
-    const sent = sockets.sendToPrepared(fd, packet.buffer.address + start, end - start, peerAddress.address, peerLength);
-    if (sent === -ECONNREFUSED) this.options.unreachable(packet);
+    // We are a hop, too.
+    const hopLimit = Math.max(1, packet.hopLimit - 1);
+    if (binding.hopLimit !== hopLimit) {
+      binding.hopLimit = hopLimit;
+      if (isV4(address)) sockets.setOption(fd, SOL_IP, IP_TTL, hopLimit);
+      else sockets.setOption(fd, SOL_IPV6, IPV6_UNICAST_HOPS, hopLimit);
+    }
+    sockets.sendToPrepared(fd, packet.buffer.address + start, end - start, peerAddress.address, peerLength);
   }
 
   close(): void {
@@ -98,7 +127,9 @@ export class UdpNat {
 
   #bindingFor({ source, neighbour }: IpPacket, guestPort: number, address: IpAddress): Binding | undefined {
     const v4 = isV4(address);
-    const key = v4 ? (source.w3 >>> 0) * 65_536 + guestPort : `${source.w0},${source.w1},${source.w2},${source.w3},${guestPort}`;
+    const key = v4
+      ? (source.w3 >>> 0) * 65_536 + guestPort
+      : `${source.w0},${source.w1},${source.w2},${source.w3},${guestPort}`;
     const known = this.#bindings.get(key);
     if (known !== undefined) return known;
     if (this.#bindings.size >= this.options.maxBindings) this.#evict();
@@ -111,6 +142,8 @@ export class UdpNat {
     }
     try {
       sockets.setOption(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+      if (v4) sockets.setOption(fd, SOL_IP, IP_RECVERR, 1);
+      else sockets.setOption(fd, SOL_IPV6, IPV6_RECVERR, 1);
       sockets.bind(fd, { address: new Uint8Array(v4 ? 4 : 16), port: 0 });
     } catch {
       sockets.close(fd);
@@ -121,12 +154,16 @@ export class UdpNat {
       guestPort,
       neighbour,
       fd,
-      watch: this.options.reactor.watch(fd, () => this.#receive(binding)),
+      watch: this.options.reactor.watch(fd, (events) => {
+        if ((events & EPOLLERR) !== 0) this.#takeErrors(binding);
+        this.#receive(binding);
+      }),
       usedMs: this.options.reactor.nowMs,
       peer: undefined,
       peerPort: 0,
       peerAddress: allocatePinned(32),
       peerLength: 0,
+      hopLimit: 0,
     };
     this.#bindings.set(key, binding);
     if (!this.#sweepTimer.pending) this.#sweepTimer.set(binding.usedMs + this.options.idleMs);
@@ -145,6 +182,24 @@ export class UdpNat {
       deliver(binding.neighbour, source, peer.port, binding.guest, binding.guestPort, this.#input, 0, length);
     }
     binding.watch.again();
+  }
+
+  #takeErrors({ fd, guest, guestPort, neighbour }: Binding): void {
+    for (let count = 0; count < ERRORS_IN_A_ROW; count++) {
+      const error = sockets.receiveError(fd);
+      if (error === undefined) return;
+      if (error.offender === undefined) continue;
+      this.options.failed(neighbour, {
+        guest,
+        guestPort,
+        remote: this.options.asSeenByGuest(fromBytes(error.destination.address), guest),
+        remotePort: error.destination.port,
+        reporter: this.options.asSeenByGuest(fromBytes(error.offender.address), guest),
+        type: error.type,
+        code: error.code,
+        info: error.info,
+      });
+    }
   }
 
   #evict(): void {

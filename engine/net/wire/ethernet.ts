@@ -29,5 +29,8 @@ export function parseMac(text: string): MacAddress {
 }
 
 export function formatMac(mac: MacAddress): string {
-  return mac.toString(16).padStart(12, '0').replaceAll(/..(?=.)/g, '$&:');
+  return mac
+    .toString(16)
+    .padStart(12, '0')
+    .replaceAll(/..(?=.)/g, '$&:');
 }
