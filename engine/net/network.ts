@@ -12,6 +12,9 @@ import {
   TCP_NODELAY,
 } from '../../native/sockets';
 import type { NetworkPlan } from './addressing/network-plan';
+import { captureLink } from './capture/capture-link';
+import type { FrameTaps } from './capture/frame-tap';
+import type { DhcpAnswer } from './dhcp/dhcp-server';
 import type { FlowEnds } from './flow';
 import { Gateway } from './gateway/gateway';
 import { type HostAccess, HostPolicy, type OwnAddresses } from './gateway/host-policy';
@@ -59,14 +62,6 @@ const DEFAULT_UDP_BINDINGS = 1024;
 const DEFAULT_UDP_IDLE_MS = 120_000;
 const IPV6_ROUTER_LIFETIME_S = 1800;
 
-/** A DHCP server's answer to one message. */
-export interface DhcpAnswer {
-  readonly payload: Uint8Array;
-  /** `unicast` goes to `ip`, which the guest may not have yet. */
-  readonly destination: 'broadcast' | 'unicast';
-  readonly ip: number;
-}
-
 export interface NetworkOptions {
   readonly plan: NetworkPlan;
   readonly services: InnerServices;
@@ -80,6 +75,10 @@ export interface NetworkOptions {
   readonly ipv6Uplink?: boolean;
   readonly udpIdleMs?: number;
   readonly maxConnections?: number;
+  /** Where a TCP port of the gateway leads, before its own services are asked; undefined: nowhere else. */
+  readonly gatewayPort?: (port: number) => { readonly address: IpAddress; readonly port: number } | undefined;
+  /** See every frame while there are any. */
+  readonly taps?: FrameTaps;
   /** Sends a connection somewhere else than its destination, e.g. into a proxy; undefined: as usual. */
   readonly intercept?: (ends: FlowEnds) => ReturnType<InnerServices['streams']['get']>;
 }
@@ -186,7 +185,8 @@ export class Network {
 
   /** Attaches a guest's link, made by `open` with the receiver it is given. */
   attach(open: (receive: FrameReceiver) => Link): Link {
-    const link = this.switch.attach(open);
+    const { taps } = this.#options;
+    const link = this.switch.attach(taps === undefined ? open : (receive) => captureLink(taps, receive, open));
     link.onDrain(() => this.tcp.resumeLink());
     link.onClose(() => {
       this.gateway.neighbours.forget(link);
@@ -265,6 +265,8 @@ export class Network {
     try {
       switch (destination.kind) {
         case 'gateway': {
+          const forward = this.#options.gatewayPort?.(ends.remotePort);
+          if (forward !== undefined) return connectTo(forward.address, forward.port);
           const service = services.streams.get(ends.remotePort);
           if (service === undefined) return { kind: 'refuse' };
           return { kind: 'socket', fd: connectService(service, flowOf(ends)) };

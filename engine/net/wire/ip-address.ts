@@ -1,4 +1,5 @@
-import { isIPv4 } from 'node:net';
+import { formatIpv4, parseIpv4 } from '../addressing/ipv4';
+import { formatIpv6, parseIpv6 } from '../addressing/ipv6';
 
 /**
  * An IPv4 or IPv6 address as four 32-bit words, IPv4 in its mapped form ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so
@@ -60,38 +61,13 @@ export function fromBytes(bytes: Uint8Array): IpAddress {
 
 /** Dotted decimal, or RFC 5952. */
 export function formatAddress(address: IpAddress): string {
-  const bytes = toBytes(address);
-  if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, index) => ((bytes[2 * index] ?? 0) << 8) | (bytes[2 * index + 1] ?? 0));
-  // The longest run of two or more zero groups, the first of equals, becomes "::".
-  let best = { start: 0, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (start + length < 8 && groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const text = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(':');
-  if (best.length < 2) return text(groups);
-  return `${text(groups.slice(0, best.start))}::${text(groups.slice(best.start + best.length))}`;
+  return isV4(address) ? formatIpv4(address.w3 >>> 0) : formatIpv6(toBytes(address));
 }
 
 /** The address that a text names; undefined when it names none. A zone (`%eth0`) is not part of an address. */
 export function parseAddress(text: string): IpAddress | undefined {
-  if (isIPv4(text)) {
-    const [a = 0, b = 0, c = 0, d = 0] = text.split('.').map(Number);
-    return ipv4((a << 24) | (b << 16) | (c << 8) | d);
-  }
-  try {
-    // The URL parser expands what RFC 4291 allows: "::", upper case, a dotted end.
-    const { hostname } = new URL(`http://[${text}]/`);
-    const [left = '', right] = hostname.slice(1, -1).split('::');
-    const head = left === '' ? [] : left.split(':');
-    const tail = right === undefined || right === '' ? [] : right.split(':');
-    const groups = [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail];
-    const words = groups.map((group) => Number.parseInt(group, 16));
-    const word = (index: number): number => ((words[2 * index] ?? 0) << 16) | (words[2 * index + 1] ?? 0);
-    return { w0: word(0), w1: word(1), w2: word(2), w3: word(3) };
-  } catch {
-    return undefined;
-  }
+  const v4 = parseIpv4(text);
+  if (v4 !== undefined) return ipv4(v4);
+  const v6 = parseIpv6(text);
+  return v6 && fromBytes(v6);
 }
