@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { BUSYBOX, listeningOn, missingForMachines, Store, which } from '../support/machines';
 import { buildPeer, describeWith } from '../support/peers';
@@ -131,6 +133,20 @@ describeWith(
       expect(body.trim()).toBe('published');
       await inDocker(['rm', '-f', 'web']);
       await until('port 8080 closes on the host', () => !listeningOn(address).includes(8080));
+    });
+
+    test("the guest knows this host by name, and doesn't get to what listens on its loopback", async () => {
+      const server = createServer((socket) => socket.end('private'));
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      try {
+        const { port } = server.address() as AddressInfo;
+        const host = (await store.succeed(['ssh', 'dev', 'getent hosts host.docker.internal'])).split(/\s+/)[0] ?? '';
+        expect(host).toBe('192.168.65.2');
+        const tried = await store.succeed(['ssh', 'dev', `bash -c 'cat </dev/tcp/${host}/${port}' 2>&1; true`]);
+        expect(tried).toContain('Connection refused');
+      } finally {
+        server.close();
+      }
     });
 
     test('a second machine runs beside the first at an address of its own', async () => {
