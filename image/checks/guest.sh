@@ -1,4 +1,4 @@
-# The three boots and what holds for the guest itself. Sourced by check.
+# The boots and what holds for the guest itself. Sourced by check.
 
 iso_disk() { echo "-drive if=none,id=iso,file=$iso,format=raw,readonly=on -device virtio-blk-pci,drive=iso"; }
 data_disk() { echo "-drive if=none,id=data,file=$work/disk.raw,format=raw,discard=unmap -device virtio-blk-pci,drive=data"; }
@@ -78,6 +78,25 @@ check_memory_boot() {
     console 'sudo poweroff'
     if wait_end 60; then pass 'poweroff on the console'; else fail 'poweroff on the console'; kill_vm; fi
     if [ "$before" = "$(sha256sum <"$work/foreign.raw")" ]; then pass 'a foreign disk is left alone'; else fail 'a foreign disk is left alone'; fi
+}
+
+# Disks whose drivers the initramfs did not need: a fresh data disk on SATA, another
+# disk on SCSI; and a network card that is plugged in while the guest runs.
+check_disks_boot() {
+    make_disk "$work/sata.raw"
+    truncate -s 1G "$work/scsi.raw"
+    printf 'someone else was here' | dd of="$work/scsi.raw" bs=1 seek=700000 conv=notrunc 2>/dev/null
+    # shellcheck disable=SC2046
+    start_vm -kernel "$work/boot/vmlinuz" -initrd "$work/boot/initrd.img" -append "$append" $(iso_disk) \
+        -drive "if=none,id=sata,file=$work/sata.raw,format=raw,discard=unmap" -device ide-hd,drive=sata,bus=ide.0 \
+        -drive "if=none,id=scsi,file=$work/scsi.raw,format=raw" -device virtio-scsi-pci,id=hba -device scsi-hd,drive=scsi,bus=hba.0 \
+        -device pcie-root-port,id=hot -netdev user,id=late,net=10.0.77.0/24
+    report_times 'data disk on SATA'
+    gives 'the data is on the SATA disk' '^/dev/sd[a-z]1$' guest 'df --output=source /var/lib/docker/ | tail -n 1'
+    gives 'the SCSI disk is there' '^2$' guest 'ls -d /sys/block/sd* | wc -l'
+    plug_in_card
+    gives 'a network card that comes late gets its address' '10\.0\.77\.' guest 'for i in $(seq 40); do ip -4 addr show dev eth1 2>/dev/null | grep inet && exit; sleep 0.5; done'
+    kill_vm
 }
 
 check_login() {

@@ -62,6 +62,8 @@ kill_vm() {
 
 press_power_button() { printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"system_powerdown"}' >&5; }
 
+plug_in_card() { printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"device_add","arguments":{"driver":"virtio-net-pci","netdev":"late","bus":"hot","id":"card"}}' >&5; }
+
 # wait_end SECONDS: until QEMU has ended by itself.
 wait_end() {
     local deadline=$((SECONDS + $1))

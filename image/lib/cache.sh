@@ -35,9 +35,13 @@ begin_work() {
     # Leftovers of a build that was killed the hard way: the lock is ours.
     rm -rf -- "$cache_dir"/work.*
     work=$(mktemp -d "$cache_dir/work.XXXXXX")
-    # Debian's files are readable by others; their folder need not be.
-    chmod 0700 "$work"
+    # Debian's files are readable by others; their folder need not be. A set-gid
+    # bit of the cache's would be handed down to every folder in the image.
+    chmod u=rwx,go=,g-s "$work"
     umask 022
+    # The rest of what a builder brings along and the bytes must not tell.
+    export LC_ALL=C TZ=UTC
+    unset TAR_OPTIONS XZ_OPT XZ_DEFAULTS ZSTD_CLEVEL ZSTD_NBTHREADS
 }
 
 hash() { sha256sum | cut -c1-16; }

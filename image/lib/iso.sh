@@ -8,7 +8,8 @@ make_iso() {
     install -m 0644 "$here/isolinux/isolinux.cfg" "$tree/isolinux/"
     find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
     # The volume id is how docker-machine reads the version of a cached ISO.
-    xorriso -report_about WARNING -as mkisofs \
+    # -no_rc: without the builder's own settings.
+    xorriso -no_rc -report_about WARNING -as mkisofs \
         -volid "b2d-v$version" -rational-rock -joliet \
         --modification-date="$date" --set_all_file_dates "$date" \
         -eltorito-boot isolinux/isolinux.bin -eltorito-catalog isolinux/boot.cat \
