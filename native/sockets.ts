@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { openInNamespace } from './namespace-open';
 import { errnoName, NativeError } from './native-error';
 import { allocatePinned, type PinnedBuffer } from './pinned-buffer';
 
@@ -20,11 +21,13 @@ export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
 export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
+export const SO_ACCEPTCONN = 30;
 export const IP_TTL = 2;
 export const IP_RECVERR = 11;
 export const IPV6_UNICAST_HOPS = 16;
@@ -59,8 +62,8 @@ const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 const EEXIST = 17;
 const O_RDWR_NONBLOCK_CLOEXEC = 0o2 | 0o4000 | 0o2000000;
-const O_RDONLY_CLOEXEC = 0o2000000;
-const CLONE_NEWNET = 0x40000000;
+const FIONBIO = 0x5421;
+const TUN_FILE = '/dev/net/tun';
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
@@ -74,6 +77,7 @@ export const EPOLL_DATA_OFFSET = process.arch === 'x64' ? 4 : 8;
 
 /** sockaddr_in6 is the longest of those in use (28 bytes); sun_path's 108 and a family for unix. */
 const SOCKADDR_BYTES = 128;
+const MAX_PATH_BYTES = 107;
 
 const library = koffi.load(null);
 const libc = {
@@ -101,7 +105,6 @@ const libc = {
   epoll_ctl: library.func('int epoll_ctl(int, int, int, uintptr_t)'),
   epoll_wait: library.func('int epoll_wait(int, uintptr_t, int, int)'),
   open: library.func('int open(const char *, int)'),
-  setns: library.func('int setns(int, int)'),
   ioctl: library.func('int ioctl(int, ulong, uintptr_t)'),
 };
 type Call = (...parameters: readonly (number | string)[]) => number;
@@ -188,6 +191,16 @@ function readSocketAddress(bytes: Buffer, offset: number): SocketAddress {
   return { address, port, scope: bytes.readUInt32LE(offset + 24) };
 }
 
+/** sockaddr_un: 0 u16 family, 2 path with a closing NUL. */
+function putPath(path: string): number {
+  const { bytes } = scratch;
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw new NativeError(`the path ${path}`, 'ENAMETOOLONG');
+  bytes.writeUInt16LE(AF_UNIX, ADDRESS);
+  const length = bytes.write(path, ADDRESS + 2);
+  bytes[ADDRESS + 2 + length] = 0;
+  return 2 + length + 1;
+}
+
 function takeAddress(): SocketAddress {
   return readSocketAddress(scratch.bytes, ADDRESS);
 }
@@ -214,6 +227,18 @@ export const sockets = {
   connect: (fd: number, address: SocketAddress): number =>
     orErrno(call.connect(fd, scratch.address, putAddress(address))),
 
+  /** Makes a unix socket of that path; there must be none. */
+  bindPath: (fd: number, path: string): void => void check('bind', call.bind(fd, scratch.address, putPath(path))),
+
+  /** To a unix socket: 0 or why not, negated; EAGAIN means that too many wait to be accepted there. */
+  connectPath: (fd: number, path: string): number => orErrno(call.connect(fd, scratch.address, putPath(path))),
+
+  /** For a descriptor that was not made here. */
+  setNonBlocking: (fd: number): void => {
+    scratch.bytes.writeInt32LE(1, VALUE);
+    check('ioctl(FIONBIO)', call.ioctl(fd, FIONBIO, scratch.address + VALUE));
+  },
+
   listen: (fd: number, backlog: number): void => void check('listen', call.listen(fd, backlog)),
 
   /** The new descriptor or a negated errno; `peerOf` then says who it is. */
@@ -224,6 +249,17 @@ export const sockets = {
 
   /** The peer of the last `accept` or `receiveFrom`. */
   lastPeer: takeAddress,
+
+  /** The same as the bytes that `sendToPrepared` takes, of any family; empty for a unix socket without a path. */
+  lastPeerBytes: (): Buffer =>
+    Buffer.from(
+      scratch.bytes.subarray(ADDRESS, ADDRESS + Math.min(scratch.bytes.readUInt32LE(LENGTH), SOCKADDR_BYTES)),
+    ),
+
+  /** Whether the peer of the last `receiveFrom` is the one of these bytes; allocates nothing. */
+  lastPeerIs: (bytes: Buffer): boolean =>
+    scratch.bytes.readUInt32LE(LENGTH) === bytes.length &&
+    scratch.bytes.compare(bytes, 0, bytes.length, ADDRESS, ADDRESS + bytes.length) === 0,
 
   localAddress: (fd: number): SocketAddress => {
     scratch.bytes.writeUInt32LE(SOCKADDR_BYTES, LENGTH);
@@ -333,46 +369,26 @@ export const sockets = {
    */
   openTap: (name: string, netns?: string): number => {
     if (Buffer.byteLength(name) >= IFNAMSIZ) throw new NativeError(`opening tap ${name}`, 'ENAMETOOLONG');
-    const open = (): number => {
-      const fd = check('open(/dev/net/tun)', call.open('/dev/net/tun', O_RDWR_NONBLOCK_CLOEXEC));
-      try {
-        // struct ifreq: name (16), u16 flags.
-        const request = allocatePinned(40);
-        request.bytes.write(name, 'latin1');
-        request.bytes.writeUInt16LE(IFF_TAP_NO_PI_VNET_HDR, IFNAMSIZ);
-        check('ioctl(TUNSETIFF)', call.ioctl(fd, TUNSETIFF, request.address));
-        scratch.bytes.writeInt32LE(10, VALUE);
-        check('ioctl(TUNSETVNETHDRSZ)', call.ioctl(fd, TUNSETVNETHDRSZ, scratch.address + VALUE));
-        check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6));
-        return fd;
-      } catch (error) {
-        call.close(fd);
-        throw error;
-      }
-    };
-    return netns === undefined ? open() : inNamespace(netns, open);
+    const fd =
+      netns === undefined
+        ? check(`open(${TUN_FILE})`, call.open(TUN_FILE, O_RDWR_NONBLOCK_CLOEXEC))
+        : openInNamespace(netns, TUN_FILE, O_RDWR_NONBLOCK_CLOEXEC);
+    try {
+      // struct ifreq: name (16), u16 flags.
+      const request = allocatePinned(40);
+      request.bytes.write(name, 'latin1');
+      request.bytes.writeUInt16LE(IFF_TAP_NO_PI_VNET_HDR, IFNAMSIZ);
+      check('ioctl(TUNSETIFF)', call.ioctl(fd, TUNSETIFF, request.address));
+      scratch.bytes.writeInt32LE(10, VALUE);
+      check('ioctl(TUNSETVNETHDRSZ)', call.ioctl(fd, TUNSETVNETHDRSZ, scratch.address + VALUE));
+      check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6));
+      return fd;
+    } catch (error) {
+      call.close(fd);
+      throw error;
+    }
   },
 } as const;
-
-/** setns(2) concerns the calling thread only, and the action is synchronous: nobody else notices. */
-function inNamespace<T>(netns: string, action: () => T): T {
-  const here = check('open(/proc/thread-self/ns/net)', call.open('/proc/thread-self/ns/net', O_RDONLY_CLOEXEC));
-  try {
-    const there = check(`open(${netns})`, call.open(netns, O_RDONLY_CLOEXEC));
-    try {
-      check('setns', call.setns(there, CLONE_NEWNET));
-    } finally {
-      call.close(there);
-    }
-    try {
-      return action();
-    } finally {
-      check('setns', call.setns(here, CLONE_NEWNET));
-    }
-  } finally {
-    call.close(here);
-  }
-}
 
 /** Calls back whenever the descriptor is readable, from Node's event loop. The answer must be kept: a lost watch stops. */
 export function pollReadable(fd: number, readable: () => void): { close(): void; ref(): void; unref(): void } {

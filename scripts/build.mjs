@@ -18,6 +18,7 @@ const programs = {
   'docker-machine-driver-hyperkit': 'driver/plugin/main.ts',
   hyperkit: 'driver/cli/main.ts',
   'hyperkit-machine': 'engine/machine/main.ts',
+  vpnkit: 'engine/net/main.ts',
   'quickstart-client': 'driver/client/main.ts',
 };
 const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
@@ -86,7 +87,7 @@ for (const { name, code, program } of files.sort((a, b) => Number(a.program) - N
 // Programs find each other by name in PATH (docker-machine looks for docker-machine-driver-hyperkit), npm makes such
 // links at installation; dist/bin serves whoever runs from the source folder.
 await mkdir(path.join(outdir, 'bin'), { recursive: true });
-for (const program of ['docker-machine-driver-hyperkit', 'hyperkit']) {
+for (const program of ['docker-machine-driver-hyperkit', 'hyperkit', 'vpnkit']) {
   await symlink(`../${program}.cjs`, path.join(outdir, 'bin', program)).catch((error) => {
     if (error.code !== 'EEXIST') throw error;
   });

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { NativeError } from '../../native/native-error';
 import type { EngineError } from '../errors';
 import type { GuestPorts } from '../hypervisors/hypervisor';
 import { explainListenFailure } from '../hypervisors/qemu/check-ports';
 import type { Forward } from '../net/forwards/forwarder';
+import { hasIpv6Uplink } from '../net/gateway/ipv6-uplink';
 import type { GuestPort, NetworkSpec, VmSpec } from '../spec/vm-spec';
 
 /** Bytes of a packet between the gateway and the guest. No wire limits it, and long packets are few. */
@@ -81,15 +81,4 @@ export async function openMachineNetwork(
 /** Names that DHCP can't carry are not told. */
 function hostnameOf({ hostname }: NetworkSpec): string | undefined {
   return /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(hostname) ? hostname : undefined;
-}
-
-/** Whether this host has a default route over IPv6: ipv6_route(5) lists `destination prefix … device`. */
-function hasIpv6Uplink(): boolean {
-  try {
-    return readFileSync('/proc/net/ipv6_route', 'latin1')
-      .split('\n')
-      .some((line) => line.startsWith(`${'0'.repeat(32)} 00 `) && !line.trimEnd().endsWith(' lo'));
-  } catch {
-    return false;
-  }
 }

@@ -49,6 +49,10 @@ const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
 /** `yiaddr`, RFC 2131 section 2. */
 const DHCP_YIADDR_OFFSET = 16;
+/** RFC 791 section 3.1: what an IPv4 packet can hold; IPv6's 20 more are never sent in one piece anyway. */
+const MAX_IPV4_BODY_BYTES = 65_535 - 20;
+/** A guest that can make mistakes happen can't fill the log with them. */
+const MAX_LOGGED_FAULTS = 20;
 const BROADCAST_V4 = ipv4(0xffff_ffff);
 /** Ports that connections to guests come from when the peer's own is taken (RFC 6335 section 6). */
 const FIRST_EPHEMERAL_PORT = 49_152;
@@ -75,6 +79,8 @@ export interface NetworkOptions {
   readonly ipv6Uplink?: boolean;
   readonly udpIdleMs?: number;
   readonly maxConnections?: number;
+  /** Bytes in transit of all TCP connections together. */
+  readonly memoryBytes?: number;
   /** Where a TCP port of the gateway leads, before its own services are asked; undefined: nowhere else. */
   readonly gatewayPort?: (port: number) => { readonly address: IpAddress; readonly port: number } | undefined;
   /** See every frame while there are any. */
@@ -108,8 +114,14 @@ export class Network {
     false;
 
   constructor(options: NetworkOptions) {
-    const { plan } = options;
+    const { plan, log } = options;
     this.#options = options;
+    let faults = 0;
+    this.reactor.onFault = (error) => {
+      faults++;
+      if (faults <= MAX_LOGGED_FAULTS)
+        log(`a mistake in the network (the ${faults}. so far): ${error.stack ?? error.message}`);
+    };
     this.plan = plan;
     const mac = readMac(new DataView(plan.gatewayMac.buffer, plan.gatewayMac.byteOffset), 0);
     this.#own = ownAddresses(plan);
@@ -119,7 +131,7 @@ export class Network {
       hostAccess: options.hostAccess,
       linkLocal: options.linkLocal ?? false,
     });
-    this.#writer = new PacketWriter(mac);
+    this.#writer = new PacketWriter(mac, plan.mtu);
     const { ipv6 } = plan;
     const discovery =
       ipv6 === undefined
@@ -158,7 +170,7 @@ export class Network {
       reactor: this.reactor,
       writer: this.#writer,
       mtu: plan.mtu,
-      memoryBytes: DEFAULT_MEMORY_BYTES,
+      memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
       route: (ends) => this.#routeTcp(ends),
     });
@@ -241,10 +253,12 @@ export class Network {
     return FIRST_EPHEMERAL_PORT + this.#ephemeral;
   }
 
-  /** A loopback address of the host, as a guest sees it; others are what they are. */
+  /**
+   * An address of the host's side as a guest sees it: what the guest could reach itself is what it is; loopback, the other
+   * family and addresses of the guests' own network are the host's alias.
+   */
   asSeenByGuest(address: IpAddress, guest: IpAddress): IpAddress {
-    const loopback = isV4(address) ? address.w3 >>> 24 === 127 : sameAddress(address, { w0: 0, w1: 0, w2: 0, w3: 1 });
-    if (!loopback) return address;
+    if (isV4(address) === isV4(guest) && this.#policy.destinationOf(address, 0).kind === 'host') return address;
     const own = this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses);
     return own.hostAlias ?? own.gateway;
   }
@@ -346,15 +360,13 @@ export class Network {
   ): void {
     const writer = this.#writer;
     const bodyBytes = UDP_HEADER_BYTES + end - start;
-    const v4 = isV4(guest);
+    if (bodyBytes > MAX_IPV4_BODY_BYTES) return;
     const offset = writer.begin(neighbour, source, guest, IPPROTO_UDP);
     const { view } = writer;
     view.setUint16(offset, sourcePort);
     view.setUint16(offset + 2, guestPort);
     view.setUint16(offset + 4, bodyBytes);
-    const fits = bodyBytes + (v4 ? 20 : 40) <= this.plan.mtu;
-    if (fits) writer.send(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
-    else if (v4) writer.sendFragments(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start, this.plan.mtu);
+    writer.sendDatagram(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
   }
 }
 

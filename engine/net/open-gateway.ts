@@ -6,21 +6,43 @@ import type { NetworkSettings } from './addressing/network-plan';
 import { planNetwork } from './addressing/plan-network';
 import { DhcpServer } from './dhcp/dhcp-server';
 import { chooseDomains } from './dhcp/dhcp-settings';
+import { DhcpOptionsFile } from './dhcp/options-file';
 import { createDnsServer, type DnsServer } from './dns/dns-server';
 import { HostForwarder } from './forwards/host-forwarder';
 import type { HostAccess } from './gateway/host-policy';
 import type { InnerServices } from './gateway/inner-services';
 import { createStreamLink, QEMU_FRAMING } from './link/stream-link';
-import { Network } from './network';
+import { Network, type NetworkOptions } from './network';
 import { parseMac } from './wire/ethernet';
 import { formatAddress, fromBytes, type IpAddress, parseAddress } from './wire/ip-address';
 
 const DNS_PORT = 53;
 
+/** What guests are told unless somebody says otherwise: Docker Desktop's names and VPNKit's own. */
+const HOST_NAMES = ['host.docker.internal', 'host.internal'];
+const GATEWAY_NAMES = ['gateway.docker.internal', 'gateway.internal'];
+
 export interface GatewaySettings {
   readonly network: NetworkSettings;
   readonly hostAccess: HostAccess;
   readonly log: (line: string) => void;
+  /** Names of the host, as long as it has an alias. */
+  readonly hostNames?: readonly string[];
+  readonly gatewayNames?: readonly string[];
+  /** Names by which each guest finds itself; none unless given. */
+  readonly guestNames?: readonly string[];
+  /** Watched; `/etc/hosts` if not given. */
+  readonly hostsFile?: string | undefined;
+  /** VPNKit's `--dns` file, watched. */
+  readonly dnsFile?: string | undefined;
+  /** The guests' domain; by the DHCP file if not given. */
+  readonly domain?: string | undefined;
+  /** VPNKit's `--dhcp-path` file, watched. */
+  readonly dhcpFile?: string | undefined;
+  /** Connections that may wait to be accepted, per forward. */
+  readonly listenBacklog?: number | undefined;
+  /** What the network is told besides. */
+  readonly options?: Pick<NetworkOptions, 'udpIdleMs' | 'maxConnections' | 'gatewayPort' | 'intercept' | 'taps'>;
 }
 
 /** A network with all that guests expect of it: addresses by DHCP, names by DNS, the host's network, ports of the host. */
@@ -36,8 +58,9 @@ export interface OpenGateway {
 }
 
 /** @throws EngineError HK_NET_CONFIG_INVALID */
-export function openGateway({ network: settings, hostAccess, log }: GatewaySettings): OpenGateway {
-  const plan = planNetwork(settings);
+export function openGateway(settings: GatewaySettings): OpenGateway {
+  const { hostAccess, log, hostNames = HOST_NAMES, gatewayNames = GATEWAY_NAMES } = settings;
+  const plan = planNetwork(settings.network);
   const book = new AddressBook(plan);
   const gatewayAddresses = [formatIpv4(plan.gateway)];
   if (plan.ipv6 !== undefined) gatewayAddresses.push(formatAddress(fromBytes(plan.ipv6.gateway)));
@@ -46,21 +69,20 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
   if (plan.ipv6?.hostAlias !== undefined) aliasAddresses.push(formatAddress(fromBytes(plan.ipv6.hostAlias)));
   const dns = createDnsServer({
     names: new Map([
-      ['gateway.docker.internal', gatewayAddresses],
-      ['gateway.internal', gatewayAddresses],
-      ...(aliasAddresses.length === 0
-        ? []
-        : ([
-            ['host.docker.internal', aliasAddresses],
-            ['host.internal', aliasAddresses],
-          ] as const)),
+      ...gatewayNames.map((name) => [name, gatewayAddresses] as const),
+      ...hostNames.map((name) => [name, aliasAddresses] as const),
     ]),
+    askerNames: settings.guestNames,
+    hostsFile: settings.hostsFile,
+    configFile: settings.dnsFile,
     log,
   });
+  const dhcpFile = settings.dhcpFile === undefined ? undefined : new DhcpOptionsFile(settings.dhcpFile, log);
   const dhcp = new DhcpServer(plan, book, {
     // Nothing answers NTP here; a guest that is told so would only ask.
     ntpServers: [],
-    domains: () => chooseDomains({ dnsSearch: dns.searchDomains }),
+    domains: () =>
+      chooseDomains({ commandLine: settings.domain, file: dhcpFile?.current, dnsSearch: dns.searchDomains }),
     log,
   });
   const services: InnerServices = {
@@ -68,6 +90,7 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
     datagrams: new Map([[DNS_PORT, dns.datagram]]),
   };
   const network = new Network({
+    ...settings.options,
     plan,
     services,
     hostAccess,
@@ -75,7 +98,7 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
     ipv6Uplink: plan.ipv6 !== undefined,
     dhcp: (message, mac) => dhcp.answer(message, { mac: macFromNumber(mac) }),
   });
-  const forwarder = new HostForwarder(network);
+  const forwarder = new HostForwarder(network, settings.listenBacklog);
   return {
     network,
     services,
@@ -95,6 +118,7 @@ export function openGateway({ network: settings, hostAccess, log }: GatewaySetti
     close: async () => {
       await forwarder.close();
       network.close();
+      dhcpFile?.close();
       await dns.close();
     },
   };

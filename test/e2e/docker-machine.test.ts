@@ -140,7 +140,8 @@ describeWith(
       await once(server.listen(0, '127.0.0.1'), 'listening');
       try {
         const { port } = server.address() as AddressInfo;
-        const host = (await store.succeed(['ssh', 'dev', 'getent hosts host.docker.internal'])).split(/\s+/)[0] ?? '';
+        const host =
+          (await store.succeed(['ssh', 'dev', 'getent ahostsv4 host.docker.internal'])).split(/\s+/)[0] ?? '';
         expect(host).toBe('192.168.65.2');
         const tried = await store.succeed(['ssh', 'dev', `bash -c 'cat </dev/tcp/${host}/${port}' 2>&1; true`]);
         expect(tried).toContain('Connection refused');

@@ -85,7 +85,12 @@ class FileBackedDnsServer implements DnsServer {
       hasAskerNames.has(query.name) ? new AddressBook(askerNames.map((name) => [name, asker])).find(query) : undefined;
     this.#upstream = new Upstream({ now, log });
     this.#responder = new Responder({
-      local: [(query) => own.find(query), findAsker, (query) => this.#zones.find(query), (query) => this.#hosts.find(query)],
+      local: [
+        (query) => own.find(query),
+        findAsker,
+        (query) => this.#zones.find(query),
+        (query) => this.#hosts.find(query),
+      ],
       cache: new AnswerCache(now),
       upstream: this.#upstream,
       maxDatagramBytes: options.maxDatagramBytes ?? MAX_DATAGRAM_BYTES,

@@ -1,4 +1,4 @@
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { NativeError } from '../../../native/native-error';
 import { sockets } from '../../../native/sockets';
@@ -16,8 +16,14 @@ import { listenUdp } from './udp-listener';
 export class HostForwarder implements Forwarder {
   readonly #forwards = new Set<Forward>();
   readonly #peers: PeerPorts;
+  /** Connections over unix sockets, which Node carries. */
+  readonly #unixStreams = new Set<Socket>();
 
-  constructor(private readonly network: Network) {
+  /** @param backlog connections that may wait to be accepted, per TCP forward. */
+  constructor(
+    private readonly network: Network,
+    private readonly backlog?: number,
+  ) {
     this.#peers = new PeerPorts(network.reactor);
     network.guestReplies = (packet, guestPort, port, start, end) =>
       this.#peers.answer(packet, guestPort, port, start, end);
@@ -51,9 +57,10 @@ export class HostForwarder implements Forwarder {
     return forward;
   }
 
-  /** Closes all forwards. */
+  /** Closes all forwards and the connections over unix sockets. */
   async close(): Promise<void> {
     for (const forward of this.#forwards) await forward.close();
+    for (const stream of this.#unixStreams) stream.destroy();
     this.#peers.close();
   }
 
@@ -67,7 +74,7 @@ export class HostForwarder implements Forwarder {
     const place = { address, port: host.port };
     try {
       return protocol === 'tcp'
-        ? listenTcp(this.network, place, guest)
+        ? listenTcp(this.network, place, guest, this.backlog)
         : listenUdp(this.network, this.#peers, place, guest);
     } catch (cause) {
       throw explain(protocol, host, cause);
@@ -76,23 +83,11 @@ export class HostForwarder implements Forwarder {
 
   /** Through Node's own server, which knows how to clean up after a path. */
   async #listenUnix(path: string, guest: Parameters<typeof listenTcp>[2]): Promise<() => Promise<void>> {
-    const open = new Set<Socket>();
     const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-      open.add(socket);
-      socket.once('close', () => open.delete(socket));
+      this.#unixStreams.add(socket);
+      socket.once('close', () => this.#unixStreams.delete(socket));
       socket.on('error', () => undefined);
-      const fd = connectService(
-        (stream) => {
-          stream.pipe(socket);
-          socket.pipe(stream);
-          stream.once('close', () => socket.destroy());
-          socket.once('close', () => stream.destroy());
-        },
-        { source: { address: '', port: 0 }, destination: { address: '', port: 0 } },
-      );
-      const from = { address: ipv4(0x7f00_0001), port: 0 };
-      if (this.network.connectToGuest(fd, from, guest.address, guest.port)) return;
-      sockets.close(fd);
+      if (!this.#carry(socket, guest)) socket.destroy();
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -105,16 +100,33 @@ export class HostForwarder implements Forwarder {
       server.listen(path, resolve);
     });
     chmodSync(path, 0o600);
-    return () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-        try {
-          unlinkSync(path);
-        } catch {
-          // Node has removed it.
-        }
-      });
+    return async () => {
+      // What it calls back after is the end of the last connection, and those stay.
+      server.close();
+      rmSync(path, { force: true });
+    };
+  }
+
+  /** False: there is no such guest, or nothing left to carry it with. */
+  #carry(socket: Socket, guest: Parameters<typeof listenTcp>[2]): boolean {
+    let fd: number;
+    try {
+      fd = connectService(
+        (stream) => {
+          stream.pipe(socket);
+          socket.pipe(stream);
+          stream.once('close', () => socket.destroy());
+          socket.once('close', () => stream.destroy());
+        },
+        { source: { address: '', port: 0 }, destination: { address: '', port: 0 } },
+      );
+    } catch {
+      return false;
+    }
+    const from = { address: ipv4(0x7f00_0001), port: 0 };
+    if (this.network.connectToGuest(fd, from, guest.address, guest.port)) return true;
+    sockets.close(fd);
+    return false;
   }
 }
 

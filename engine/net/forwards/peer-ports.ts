@@ -69,11 +69,11 @@ export class PeerPorts {
   }
 
   #sweep(): void {
-    const oldestAllowed = this.reactor.nowMs - IDLE_MS;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [port, peer] of this.#byPort) {
-      if (peer.usedMs <= oldestAllowed) this.#remove(port, peer);
-      else nextMs = Math.min(nextMs, peer.usedMs + IDLE_MS);
+      const dueMs = peer.usedMs + IDLE_MS;
+      if (dueMs <= this.reactor.nowMs) this.#remove(port, peer);
+      else nextMs = Math.min(nextMs, dueMs);
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#sweepTimer.set(nextMs);
   }

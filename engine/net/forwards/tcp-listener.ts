@@ -16,7 +16,7 @@ import type { Watch } from '../reactor/reactor';
 import { fromBytes, type IpAddress, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';
 
-const BACKLOG = 1024;
+const DEFAULT_BACKLOG = 1024;
 const ACCEPTS_IN_A_ROW = 64;
 /** How long a listener that ran out of descriptors leaves new connections in its backlog. */
 const OUT_OF_DESCRIPTORS_PAUSE_MS = 200;
@@ -26,13 +26,14 @@ export function listenTcp(
   network: Network,
   host: { readonly address: IpAddress; readonly port: number },
   guest: { readonly address: IpAddress; readonly port: number },
+  backlog = DEFAULT_BACKLOG,
 ): OpenListener {
   const fd = sockets.socket(isV4(host.address) ? AF_INET : AF_INET6, SOCK_STREAM);
   try {
     sockets.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (!isV4(host.address)) sockets.setOption(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     sockets.bind(fd, { address: toBytes(host.address), port: host.port });
-    sockets.listen(fd, BACKLOG);
+    sockets.listen(fd, backlog);
   } catch (error) {
     sockets.close(fd);
     throw error;

@@ -20,6 +20,7 @@ import { Neighbours } from './neighbours';
 import type { PacketWriter } from './packet-writer';
 
 const IPV4_HEADER_BYTES = 20;
+const IPV4_CHECKSUM_OFFSET = 10;
 const IPV6_HEADER_BYTES = 40;
 const MORE_FRAGMENTS_OR_OFFSET = 0x3fff;
 const DONT_FRAGMENT = 0x4000;
@@ -93,7 +94,9 @@ export class Gateway {
       this.drops.malformed++;
       return;
     }
-    if (!verified && finish(sumBytes(view, start, start + headerBytes)) !== 0) {
+    // VPNKit's own Go client leaves a zero there.
+    const isSummed = !verified && view.getUint16(start + IPV4_CHECKSUM_OFFSET) !== 0;
+    if (isSummed && finish(sumBytes(view, start, start + headerBytes)) !== 0) {
       this.drops.checksum++;
       return;
     }
@@ -129,6 +132,12 @@ export class Gateway {
       return;
     }
     const source = readIpv6(view, start + 8);
+    const destination = readIpv6(view, start + 24);
+    // Our own form of IPv4 addresses, which has no place on a wire: it would pass for IPv4 everywhere above.
+    if (isV4(source) || isV4(destination)) {
+      this.drops.malformed++;
+      return;
+    }
     // Unspecified while a guest finds out whether its address is its own (RFC 4862 section 5.4).
     const unspecified = source.w0 === 0 && source.w1 === 0 && source.w2 === 0 && source.w3 === 0;
     this.#dispatch({
@@ -136,7 +145,7 @@ export class Gateway {
         ? { mac, link, present: true }
         : this.neighbours.learn(source.w0, source.w1, source.w2, source.w3, mac, link),
       source,
-      destination: readIpv6(view, start + 24),
+      destination,
       protocol: view.getUint8(start + 6),
       hopLimit: view.getUint8(start + 7),
       buffer,
@@ -175,8 +184,8 @@ export class Gateway {
       this.drops.malformed++;
       return;
     }
-    // RFC 768: zero means that the sender made none.
-    if (!verified && view.getUint16(start + 6) !== 0) {
+    // RFC 768: zero means that the sender made none, which IPv6 doesn't allow (RFC 8200 section 8.1).
+    if (!verified && (view.getUint16(start + 6) !== 0 || !isV4(source))) {
       const pseudo = pseudoSum(source, destination, IPPROTO_UDP, length);
       if (finish(sumBytes(view, start, start + length, pseudo)) !== 0) {
         this.drops.checksum++;

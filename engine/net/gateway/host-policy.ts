@@ -68,10 +68,10 @@ export class HostPolicy {
 }
 
 function v6(address: IpAddress): Destination {
-  const first = address.w0 >>> 24;
+  const multicast = address.w0 >>> 24 === 0xff;
   const linkLocal = (address.w0 & 0xffc0_0000) === (0xfe80_0000 | 0);
-  // Multicast, ::/8 (unspecified, loopback, mapped) and link-local are nobody's beyond this link.
-  return first === 0xff || first === 0 || linkLocal ? DROP : { kind: 'host', address };
+  // Multicast, ::/32 (unspecified, loopback, mapped) and link-local are nobody's beyond this link. 64:ff9b::/96 is NAT64.
+  return multicast || address.w0 === 0 || linkLocal ? DROP : { kind: 'host', address };
 }
 
 /** Bits are counted in the family's own address: 24 for 192.168.65.0/24. */

@@ -41,7 +41,7 @@ export function answerEcho(writer: PacketWriter, packet: IpPacket): void {
     const sum = sumBytes(view, offset, offset + ICMP_HEADER_BYTES);
     view.setUint16(offset + 2, finish(sumBytes(buffer.view, body, end, sum)));
   }
-  writer.send(neighbour.link, ICMP_HEADER_BYTES, v4 ? -1 : 2, buffer, body, end - body);
+  writer.sendDatagram(neighbour.link, ICMP_HEADER_BYTES, v4 ? -1 : 2, buffer, body, end - body);
 }
 
 /** Sends an echo reply that came from elsewhere: the ICMP message [start, end), whose checksum is made anew. */
@@ -64,7 +64,7 @@ export function passEchoReply(
     const sum = sumBytes(view, offset, offset + ICMP_HEADER_BYTES);
     view.setUint16(offset + 2, finish(sumBytes(buffer.view, body, end, sum)));
   }
-  writer.send(neighbour.link, ICMP_HEADER_BYTES, v4 ? -1 : 2, buffer, body, end - body);
+  writer.sendDatagram(neighbour.link, ICMP_HEADER_BYTES, v4 ? -1 : 2, buffer, body, end - body);
 }
 
 export function isEchoRequest({ protocol, buffer, start, end }: IpPacket): boolean {

@@ -8,12 +8,18 @@ export interface InnerServices {
   readonly datagrams: Map<number, DatagramService>;
 }
 
-/** A connected descriptor whose other end is handed to `service` as a stream. @throws NativeError out of descriptors. */
+/** A connected descriptor whose other end is handed to `service` as a stream. @throws NativeError out of descriptors; what `service` throws. */
 export function connectService(service: StreamService, ends: FlowEnds): number {
   const [ours, theirs] = sockets.pair();
   const stream = new Socket({ fd: theirs, readable: true, writable: true, allowHalfOpen: true });
   // Whoever serves it may listen to errors; nobody has to.
   stream.on('error', () => undefined);
-  service(stream, ends);
+  try {
+    service(stream, ends);
+  } catch (error) {
+    stream.destroy();
+    sockets.close(ours);
+    throw error;
+  }
   return ours;
 }

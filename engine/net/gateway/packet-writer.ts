@@ -46,7 +46,11 @@ export class PacketWriter {
   #pseudo = 0;
   #identification = 0;
 
-  constructor(private readonly ourMac: MacAddress) {}
+  /** @param mtu bytes of an IP packet. */
+  constructor(
+    private readonly ourMac: MacAddress,
+    private readonly mtu: number,
+  ) {}
 
   get view(): DataView {
     return this.#header.view;
@@ -137,18 +141,32 @@ export class PacketWriter {
   }
 
   /**
-   * As `send`, in IPv4 fragments of at most `mtu` bytes (RFC 791 section 3.2). The checksum is made here, because no link
-   * sees the whole.
+   * As `send`, for datagrams of any size: in IPv4 fragments when one packet of the MTU can't hold it. False for an IPv6
+   * packet that is too long.
    */
-  sendFragments(
+  sendDatagram(
     link: Neighbour['link'],
     transportBytes: number,
     checksumOffset: number,
     payload: PinnedBuffer,
     payloadStart: number,
     payloadBytes: number,
-    mtu: number,
   ): boolean {
+    const fits = this.#offset - this.#ip + transportBytes + payloadBytes <= this.mtu;
+    if (fits) return this.send(link, transportBytes, checksumOffset, payload, payloadStart, payloadBytes);
+    if (!this.#isV4) return false;
+    if (checksumOffset >= 0) this.#sumWhole(transportBytes, checksumOffset, payload, payloadStart, payloadBytes);
+    return this.#sendFragments(link, transportBytes, payload, payloadStart, payloadBytes);
+  }
+
+  /** Makes the checksum of a packet that goes out in pieces, of which no link sees the whole. */
+  #sumWhole(
+    transportBytes: number,
+    checksumOffset: number,
+    payload: PinnedBuffer,
+    payloadStart: number,
+    payloadBytes: number,
+  ): void {
     const { view } = this.#header;
     const field = this.#offset + checksumOffset;
     view.setUint16(field, 0);
@@ -160,7 +178,18 @@ export class PacketWriter {
     );
     const checksum = finish(sumBytes(payload.view, payloadStart, payloadStart + payloadBytes, headerSum));
     view.setUint16(field, checksum === 0 ? 0xffff : checksum);
-    const step = (mtu - IPV4_HEADER_BYTES) & ~7;
+  }
+
+  /** RFC 791 section 3.2. */
+  #sendFragments(
+    link: Neighbour['link'],
+    transportBytes: number,
+    payload: PinnedBuffer,
+    payloadStart: number,
+    payloadBytes: number,
+  ): boolean {
+    const { view } = this.#header;
+    const step = (this.mtu - IPV4_HEADER_BYTES) & ~7;
     const wholeBytes = transportBytes + payloadBytes;
     const identification = this.#identification;
     for (let offset = 0; offset < wholeBytes; offset += step) {

@@ -20,6 +20,8 @@ interface Draft {
   receivedBlocks: number;
   /** Payload bytes of the whole packet; -1 until its last fragment came. */
   totalBytes: number;
+  /** Where the last byte that came ends. */
+  endBytes: number;
   readonly sinceMs: number;
 }
 
@@ -39,23 +41,26 @@ export class Reassembly {
 
   /** Takes a fragment; `whole` is called with the packet when it was the last that was missing. */
   receive(fragment: IpPacket, identification: number, offsetAndFlags: number): void {
-    const { source, destination, protocol, start, end, buffer } = fragment;
+    const { source, destination, protocol, start, buffer } = fragment;
     const offset = (offsetAndFlags & OFFSET_MASK) * 8;
-    const length = end - start;
+    const length = fragment.end - start;
     const last = (offsetAndFlags & MORE_FRAGMENTS) === 0;
     if (length === 0 || (!last && length % 8 !== 0) || offset + length > MAX_PACKET_BYTES - IPV4_HEADER_BYTES) return;
     const key = `${source.w3},${destination.w3},${protocol},${identification}`;
     const draft = this.#drafts.get(key) ?? this.#begin(key);
     const blocks = Math.ceil(length / 8);
     const firstBlock = offset / 8;
-    const beyondEnd = draft.totalBytes >= 0 && (last || offset + length > draft.totalBytes);
+    if (isCopy(draft, fragment, offset, last)) return;
+    const end = offset + length;
+    const beyondEnd = draft.totalBytes >= 0 ? last || end > draft.totalBytes : last && draft.endBytes > end;
     if (beyondEnd || draft.seen.subarray(firstBlock, firstBlock + blocks).includes(1)) {
       this.#end(key, draft);
       return;
     }
+    draft.endBytes = Math.max(draft.endBytes, end);
     draft.seen.fill(1, firstBlock, firstBlock + blocks);
     draft.receivedBlocks += blocks;
-    buffer.bytes.copy(draft.memory.bytes, IPV4_HEADER_BYTES + offset, start, end);
+    buffer.bytes.copy(draft.memory.bytes, IPV4_HEADER_BYTES + offset, start, fragment.end);
     if (offset === 0)
       buffer.bytes.copy(draft.memory.bytes, 0, fragment.headerStart, fragment.headerStart + IPV4_HEADER_BYTES);
     if (last) draft.totalBytes = offset + length;
@@ -79,6 +84,7 @@ export class Reassembly {
       seen: new Uint8Array(MAX_PACKET_BYTES / 8 + 1),
       receivedBlocks: 0,
       totalBytes: -1,
+      endBytes: 0,
       sinceMs: this.reactor.nowMs,
     };
     this.#drafts.set(key, draft);
@@ -103,13 +109,30 @@ export class Reassembly {
   }
 
   #expire(): void {
-    const oldestAllowed = this.reactor.nowMs - DEADLINE_MS;
     for (const [key, draft] of this.#drafts) {
-      if (draft.sinceMs > oldestAllowed) {
-        this.#timer.set(draft.sinceMs + DEADLINE_MS);
+      const dueMs = draft.sinceMs + DEADLINE_MS;
+      if (dueMs > this.reactor.nowMs) {
+        this.#timer.set(dueMs);
         return;
       }
       this.#end(key, draft);
     }
   }
+}
+
+/** The wire has doubled a fragment: neither news nor an overlap (RFC 8200 section 4.5). */
+function isCopy(
+  { memory, seen, totalBytes, endBytes }: Draft,
+  fragment: IpPacket,
+  offset: number,
+  last: boolean,
+): boolean {
+  const { buffer, start, end } = fragment;
+  const isKnown = last ? totalBytes === offset + end - start : offset + end - start <= endBytes;
+  const at = IPV4_HEADER_BYTES + offset;
+  return (
+    isKnown &&
+    !seen.subarray(offset / 8, offset / 8 + Math.ceil((end - start) / 8)).includes(0) &&
+    memory.bytes.compare(buffer.bytes, start, end, at, at + end - start) === 0
+  );
 }

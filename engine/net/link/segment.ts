@@ -10,7 +10,6 @@ const IPV4_LENGTH = 2;
 const IPV4_ID = 4;
 const IPV4_CHECKSUM = 10;
 const IPV6_LENGTH = 4;
-const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
 
 /** How many frames `writeFrames` makes of one. */
@@ -75,7 +74,7 @@ function adjustSegment(
     view.setUint16(ip + IPV4_LENGTH, headerBytes - ETHERNET_HEADER_BYTES + length);
     view.setUint16(ip + IPV4_ID, view.getUint16(ip + IPV4_ID) + index);
     view.setUint16(ip + IPV4_CHECKSUM, 0);
-    view.setUint16(ip + IPV4_CHECKSUM, finish(sumBytes(view, ip, ip + IPV4_HEADER_BYTES)));
+    view.setUint16(ip + IPV4_CHECKSUM, finish(sumBytes(view, ip, tcp)));
   } else {
     view.setUint16(ip + IPV6_LENGTH, headerBytes - ETHERNET_HEADER_BYTES - IPV6_HEADER_BYTES + length);
   }

@@ -105,7 +105,7 @@ class StreamLink implements Link {
     }
     const { bytes, view } = this.#output;
     this.#queued = writeFrames(frame, bytes, view, this.#queued, prefixBytes, this.#prefix);
-    if (this.#queued - this.#sent > EARLY_FLUSH_BYTES) this.#flush();
+    if (this.#queued - this.#sent > EARLY_FLUSH_BYTES) this.#write();
     if (this.full) this.#wasFull = true;
     return true;
   }
@@ -136,7 +136,16 @@ class StreamLink implements Link {
     return true;
   }
 
+  /** Writes what waits, and tells those who wait for room, who may leave more to write. */
   #flush(): void {
+    this.#write();
+    if (!this.#wasFull || this.full) return;
+    this.#wasFull = false;
+    for (const listener of this.#drainListeners) listener();
+    this.#write();
+  }
+
+  #write(): void {
     while (this.#open && this.#writable && this.#sent < this.#queued) {
       const sent = sockets.send(this.fd, this.#output.address + this.#sent, this.#queued - this.#sent);
       if (sent > 0) this.#sent += sent;
@@ -146,10 +155,6 @@ class StreamLink implements Link {
     if (this.#sent === this.#queued) {
       this.#sent = 0;
       this.#queued = 0;
-    }
-    if (this.#wasFull && !this.full) {
-      this.#wasFull = false;
-      for (const listener of this.#drainListeners) listener();
     }
   }
 

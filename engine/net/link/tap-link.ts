@@ -46,6 +46,7 @@ export function openTapLink(reactor: Reactor, device: string, receive: FrameRece
         return;
       }
       if (length >= VNET_HEADER_BYTES + ETHERNET_HEADER_BYTES) receive(input, VNET_HEADER_BYTES, length, true);
+      if (!open) return;
     }
     watch.again();
   });

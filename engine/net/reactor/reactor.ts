@@ -57,6 +57,11 @@ class Slot implements Watch {
  * runs while nothing happens.
  */
 export class Reactor {
+  /**
+   * Called with what a handler throws, which is a mistake of ours: others' frames and connections go on. Undefined: it is
+   * thrown, and ends the process.
+   */
+  onFault: ((error: Error) => void) | undefined;
   readonly #epoll = sockets.epollCreate();
   readonly #events = allocatePinned(CAPACITY * EPOLL_EVENT_BYTES);
   readonly #slots: (Slot | undefined)[] = [];
@@ -122,12 +127,13 @@ export class Reactor {
   }
 
   requeue(slot: Slot): void {
+    if (this.#closed) return;
     this.#again.push(slot);
     if (!this.#turning) this.#soon();
   }
 
   release(slot: Slot): void {
-    sockets.epollRemove(this.#epoll, slot.fd);
+    if (!this.#closed) sockets.epollRemove(this.#epoll, slot.fd);
     this.#slots[slot.index] = undefined;
     if (this.#turning) this.#released.push(slot.index);
     else this.#free.push(slot.index);
@@ -159,20 +165,30 @@ export class Reactor {
         this.#again = [];
         for (const slot of again) {
           slot.queued = false;
-          if (slot.open) slot.handler(EPOLLIN | EPOLLOUT);
+          if (slot.open && !this.#closed) this.#handle(slot, EPOLLIN | EPOLLOUT);
         }
       }
+      if (this.#closed) return false;
       const count = sockets.epollWait(this.#epoll, this.#events.address, CAPACITY, 0);
       const { view } = this.#events;
-      for (let entry = 0; entry < count; entry++) {
+      for (let entry = 0; entry < count && !this.#closed; entry++) {
         const offset = entry * EPOLL_EVENT_BYTES;
         const slot = this.#slots[view.getUint32(offset + EPOLL_DATA_OFFSET, true)];
-        slot?.handler(view.getUint32(offset, true));
+        if (slot !== undefined) this.#handle(slot, view.getUint32(offset, true));
       }
       return count > 0 || again.length > 0;
     } finally {
-      this.#timers.run(this.#now);
+      if (!this.#closed) this.#timers.run(this.#now);
       this.#finishTurn();
+    }
+  }
+
+  #handle(slot: Slot, events: number): void {
+    try {
+      slot.handler(events);
+    } catch (error) {
+      if (this.onFault === undefined) throw error;
+      this.onFault(error as Error);
     }
   }
 

@@ -30,6 +30,8 @@ class HeapTimer implements Timer {
 
   clear(): void {
     this.due = Number.POSITIVE_INFINITY;
+    // Left inside, it would keep all that its action knows until its old time.
+    if (this.index >= 0) this.heap.remove(this);
   }
 }
 
@@ -41,7 +43,7 @@ export class TimerHeap {
     return new HeapTimer(this, action);
   }
 
-  /** When something is due at the earliest; may be early (the timer was set later or cleared since), never late. */
+  /** When something is due at the earliest; may be early (the timer was set later since), never late. */
   get nextMs(): number {
     return this.#heap[0]?.sortedAt ?? Number.POSITIVE_INFINITY;
   }
@@ -49,12 +51,10 @@ export class TimerHeap {
   /** Runs what is due. */
   run(nowMs: number): void {
     for (let top = this.#heap[0]; top !== undefined && top.sortedAt <= nowMs; top = this.#heap[0]) {
-      if (top.due <= nowMs) {
-        this.#remove(top);
+      if (top.due === top.sortedAt) {
+        this.remove(top);
         top.due = Number.POSITIVE_INFINITY;
         top.action();
-      } else if (top.due === Number.POSITIVE_INFINITY) {
-        this.#remove(top);
       } else {
         top.sortedAt = top.due;
         this.#sink(0);
@@ -71,7 +71,7 @@ export class TimerHeap {
     this.#rise(timer.index);
   }
 
-  #remove(timer: HeapTimer): void {
+  remove(timer: HeapTimer): void {
     const last = this.#heap.pop() as HeapTimer;
     const { index } = timer;
     timer.index = -1;

@@ -84,16 +84,10 @@ export class ByteQueue {
     return (this.#chunks[this.#cursorChunk] as Chunk).start + this.#cursorByte;
   }
 
-  /** The chunk at the end if it has room for at least `bytes`. */
-  tailWithRoom(bytes: number): Chunk | undefined {
+  /** Bytes that find room behind the last one without another chunk. */
+  get tailRoom(): number {
     const last = this.#chunks.at(-1);
-    return last !== undefined && last.base + last.capacity - last.end >= bytes ? last : undefined;
-  }
-
-  /** Says that `count` bytes were written behind the end of the last chunk. */
-  extendTail(count: number): void {
-    (this.#chunks.at(-1) as Chunk).end += count;
-    this.#length += count;
+    return last === undefined ? 0 : last.base + last.capacity - last.end;
   }
 
   clear(): void {

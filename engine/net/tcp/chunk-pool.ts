@@ -2,11 +2,24 @@ import { allocatePinned, type PinnedBuffer } from '../../../native/pinned-buffer
 
 /** A piece of pinned memory lent by a pool; bytes [start, end) of `buffer` are in use. */
 export interface Chunk {
+  readonly page: Page;
   readonly buffer: PinnedBuffer;
   readonly base: number;
   readonly capacity: number;
   start: number;
   end: number;
+}
+
+/** A large chunk, or as many small ones as it has room for. */
+interface Page {
+  readonly buffer: PinnedBuffer;
+  readonly base: number;
+  whole: Chunk | undefined;
+  /** Small chunks that are not lent; none before the page is cut for the first time. */
+  readonly free: Chunk[];
+  lentSmall: number;
+  /** Place among the pages that are cut and have something free; -1: it is none of them. */
+  place: number;
 }
 
 /** For bursts: one receive, or one segmented send, whole. */
@@ -21,7 +34,7 @@ const SLAB_BYTES = 1024 * 1024;
  */
 export class ChunkPool {
   readonly #large: Chunk[] = [];
-  readonly #small: Chunk[] = [];
+  readonly #cut: Page[] = [];
   #allocated = 0;
   #lent = 0;
 
@@ -36,12 +49,21 @@ export class ChunkPool {
     return this.#lent > this.limitBytes * 0.75;
   }
 
-  /** An empty chunk of LARGE_CHUNK_BYTES, or SMALL_CHUNK_BYTES when that is enough; undefined when the pool is used up. */
+  /** The last eighth is for bytes on their way to guests: hosts that don't read must not stop those of hosts that talk. */
+  get nearlyUsedUp(): boolean {
+    return this.#lent > this.limitBytes * 0.875;
+  }
+
+  get usedUp(): boolean {
+    return this.#lent + LARGE_CHUNK_BYTES > this.limitBytes;
+  }
+
+  /**
+   * An empty chunk of LARGE_CHUNK_BYTES, or of SMALL_CHUNK_BYTES when that is enough or all that is left; undefined when
+   * the pool is used up.
+   */
   take(bytes: number): Chunk | undefined {
-    const small = bytes <= SMALL_CHUNK_BYTES;
-    const free = small ? this.#small : this.#large;
-    if (free.length === 0) this.#grow(free, small ? SMALL_CHUNK_BYTES : LARGE_CHUNK_BYTES);
-    const chunk = free.pop();
+    const chunk = (bytes > SMALL_CHUNK_BYTES ? this.#takeLarge() : undefined) ?? this.#takeSmall();
     if (chunk !== undefined) {
       chunk.start = chunk.base;
       chunk.end = chunk.base;
@@ -52,15 +74,71 @@ export class ChunkPool {
 
   give(chunk: Chunk): void {
     this.#lent -= chunk.capacity;
-    (chunk.capacity === SMALL_CHUNK_BYTES ? this.#small : this.#large).push(chunk);
+    if (chunk.capacity === LARGE_CHUNK_BYTES) {
+      this.#large.push(chunk);
+      return;
+    }
+    const { page } = chunk;
+    page.free.push(chunk);
+    page.lentSmall--;
+    if (page.lentSmall === 0) {
+      if (page.place >= 0) this.#leaveCut(page);
+      this.#large.push(page.whole as Chunk);
+    } else if (page.place < 0) this.#joinCut(page);
   }
 
-  #grow(free: Chunk[], capacity: number): void {
+  #takeLarge(): Chunk | undefined {
+    if (this.#large.length === 0) this.#grow();
+    return this.#large.pop();
+  }
+
+  #takeSmall(): Chunk | undefined {
+    const page = this.#cut.at(-1) ?? this.#cutPage();
+    if (page === undefined) return undefined;
+    const chunk = page.free.pop();
+    page.lentSmall++;
+    if (page.free.length === 0) this.#leaveCut(page);
+    return chunk;
+  }
+
+  #cutPage(): Page | undefined {
+    const page = this.#takeLarge()?.page;
+    if (page === undefined) return undefined;
+    if (page.free.length === 0) {
+      const end = page.base + LARGE_CHUNK_BYTES;
+      for (let { base } = page; base < end; base += SMALL_CHUNK_BYTES)
+        page.free.push(newChunk(page, base, SMALL_CHUNK_BYTES));
+    }
+    this.#joinCut(page);
+    return page;
+  }
+
+  #joinCut(page: Page): void {
+    page.place = this.#cut.length;
+    this.#cut.push(page);
+  }
+
+  #leaveCut(page: Page): void {
+    const last = this.#cut.pop() as Page;
+    if (last !== page) {
+      this.#cut[page.place] = last;
+      last.place = page.place;
+    }
+    page.place = -1;
+  }
+
+  #grow(): void {
     if (this.#allocated + SLAB_BYTES > this.limitBytes) return;
     this.#allocated += SLAB_BYTES;
     const buffer = allocatePinned(SLAB_BYTES);
-    for (let base = 0; base < SLAB_BYTES; base += capacity) {
-      free.push({ buffer, base, capacity, start: base, end: base });
+    for (let base = 0; base < SLAB_BYTES; base += LARGE_CHUNK_BYTES) {
+      const page: Page = { buffer, base, whole: undefined, free: [], lentSmall: 0, place: -1 };
+      page.whole = newChunk(page, base, LARGE_CHUNK_BYTES);
+      this.#large.push(page.whole);
     }
   }
+}
+
+function newChunk(page: Page, base: number, capacity: number): Chunk {
+  return { page, buffer: page.buffer, base, capacity, start: base, end: base };
 }

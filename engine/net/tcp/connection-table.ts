@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Connection } from './connection';
 import type { TcpEnds } from './tcp-context';
 
@@ -53,9 +54,12 @@ export class ConnectionTable {
   }
 }
 
+/** Keeps guests from choosing ports and addresses that all fall into one bucket. */
+const SEED = randomBytes(4).readInt32LE(0);
+
 /** 30 bits, so that the engine keeps it as a small integer. */
 export function hash({ guest, guestPort, remote, remotePort }: TcpEnds): number {
-  let mixed = Math.imul(guest.w3 ^ guest.w0, 0x9e37_79b1) ^ Math.imul(remote.w3 ^ remote.w0, 0x85eb_ca6b);
+  let mixed = Math.imul(guest.w3 ^ guest.w0 ^ SEED, 0x9e37_79b1) ^ Math.imul(remote.w3 ^ remote.w0, 0x85eb_ca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae35) ^ Math.imul(guestPort | (remotePort << 16), 0x27d4_eb2f);
   return (mixed ^ (mixed >>> 13)) & 0x3fff_ffff;
 }

@@ -29,6 +29,9 @@ const RECEIVE_LIMIT_BYTES = 1024 * 1024;
 const SCARCE_RECEIVE_LIMIT_BYTES = 64 * 1024;
 /** Bytes taken from the host's socket ahead of the guest's acknowledgments. */
 const SEND_LIMIT_BYTES = 4 * 1024 * 1024;
+const SCARCE_SEND_LIMIT_BYTES = 64 * 1024;
+/** More than this is worth a chunk of its own; less is copied behind what waits already. */
+const COPIED_BYTES = 16 * 1024;
 /** The link to a guest is memory, so nothing starts slowly; loss brings it down to RFC 5681's rules. */
 const FIRST_CONGESTION_WINDOW = 8 * 1024 * 1024;
 const MAX_CONGESTION_WINDOW = 16 * 1024 * 1024;
@@ -70,6 +73,8 @@ export class Connection implements TcpClient {
 
   #watch: Watch | undefined;
   readonly #timer: Timer;
+  /** The timer waits for an acknowledgment; otherwise it watches over silence. */
+  #timesAnswer = false;
 
   // Guest to host.
   #rcvNxt = 0;
@@ -165,7 +170,7 @@ export class Connection implements TcpClient {
     this.#probes = 0;
     switch (this.phase) {
       case 'connecting':
-        if ((flags & RST) !== 0) this.destroy();
+        if ((flags & RST) !== 0 && sequence === this.#rcvNxt) this.destroy();
         return;
       case 'syn-sent':
         this.#receiveInSynSent(flags, sequence, acknowledged, window, options);
@@ -274,25 +279,27 @@ export class Connection implements TcpClient {
         this.#watch?.again();
         return;
       }
-      const inFlight = this.#toGuest.length;
-      const window = Math.min(Math.max(this.#sndWnd, this.#mss), this.#cwnd, SEND_LIMIT_BYTES);
-      if (inFlight >= window || this.waitsForLink) return;
-      if (!this.#receiveFromHost()) return;
+      const limit = this.context.pool.scarce ? SCARCE_SEND_LIMIT_BYTES : SEND_LIMIT_BYTES;
+      const room = Math.min(Math.max(this.#sndWnd, this.#mss), this.#cwnd, limit) - this.#toGuest.length;
+      if (room <= 0 || this.waitsForLink) return;
+      if (!this.#receiveFromHost(room)) return;
       this.#output();
     }
   }
 
   /** False when there is nothing (more) to read for now. */
-  #receiveFromHost(): boolean {
+  #receiveFromHost(room: number): boolean {
     const { pool } = this.context;
-    // Small messages share a chunk; for anything else a chunk is filled with whole segments.
-    const whole = Math.max(this.#mss, Math.floor(MAX_PAYLOAD_BYTES / this.#mss) * this.#mss);
+    // Small messages share a chunk; for anything else a chunk is filled with whole segments. A guest that takes little
+    // does not keep much of ours.
+    const most = Math.max(this.#mss, Math.floor(MAX_PAYLOAD_BYTES / this.#mss) * this.#mss);
+    const whole = room < LARGE_CHUNK_BYTES ? Math.min(most, Math.max(room, this.#mss)) : most;
     const large = pool.take(LARGE_CHUNK_BYTES);
     if (large === undefined) {
       this.context.waitForMemory(this);
       return false;
     }
-    const length = sockets.receive(this.fd, large.buffer.address + large.base, Math.min(whole, LARGE_CHUNK_BYTES));
+    const length = sockets.receive(this.fd, large.buffer.address + large.base, Math.min(whole, large.capacity));
     if (length <= 0) {
       pool.give(large);
       if (length === -EAGAIN) this.#hostReadable = false;
@@ -304,7 +311,7 @@ export class Connection implements TcpClient {
       return false;
     }
     large.end = large.base + length;
-    if (length <= SMALL_CHUNK_BYTES) {
+    if (length <= SMALL_CHUNK_BYTES || (length <= COPIED_BYTES && length <= this.#toGuest.tailRoom)) {
       const kept = this.#toGuest.push(large.buffer, large.base, large.end);
       if (kept === length) {
         pool.give(large);
@@ -355,6 +362,11 @@ export class Connection implements TcpClient {
       if (!acceptable) return;
       this.#resetHost();
       this.destroy();
+      return;
+    }
+    if ((flags & ACK) !== 0 && !acceptable) {
+      // The guest still has a connection of these ports; this ends it (RFC 9293 section 3.5.2), and the next SYN is heard.
+      this.context.resetUnknown(this.ends, this.neighbour, acknowledged);
       return;
     }
     if ((flags & SYN) === 0 || !acceptable || options === undefined) return;
@@ -421,9 +433,7 @@ export class Connection implements TcpClient {
       this.#sndWl1 = sequence;
       this.#sndWl2 = acknowledged;
       this.#becomeOpen();
-    } else {
-      this.#takeAck(sequence, acknowledged, window << this.#sndScale, end > start);
-    }
+    } else if (!this.#takeAck(sequence, acknowledged, window << this.#sndScale, end > start)) return;
     if (this.phase !== 'open' && this.phase !== 'time-wait') return;
     if (length > 0) this.#takeData(ahead, (flags & FIN) !== 0, buffer, start, end);
     if (this.phase === 'open') {
@@ -439,13 +449,14 @@ export class Connection implements TcpClient {
     return (ahead >= 0 && ahead < room) || (ahead + length - 1 >= 0 && ahead + length - 1 < room);
   }
 
-  #takeAck(sequence: number, acknowledged: number, window: number, carriesData: boolean): void {
+  /** False: it acknowledges what was never sent, and nothing of the segment counts. */
+  #takeAck(sequence: number, acknowledged: number, window: number, carriesData: boolean): boolean {
     const fresh = (acknowledged - this.#sndUna) | 0;
     if (((acknowledged - this.#sndMax) | 0) > 0) {
       this.#acknowledge();
-      return;
+      return false;
     }
-    if (fresh < 0) return;
+    if (fresh < 0) return true;
     const oldWindow = this.#sndWnd;
     if (
       ((sequence - this.#sndWl1) | 0) > 0 ||
@@ -454,13 +465,16 @@ export class Connection implements TcpClient {
       this.#sndWnd = window;
       this.#sndWl1 = sequence;
       this.#sndWl2 = acknowledged;
+      // What was not answered were probes of a closed window.
+      if (oldWindow === 0 && window > 0) this.#retransmissions = 0;
     }
     if (fresh === 0) {
       const outstanding = this.#sndMax !== this.#sndUna;
       if (outstanding && !carriesData && window === oldWindow && window > 0) this.#countDuplicate();
-      return;
+      return true;
     }
     this.#advance(acknowledged, fresh);
+    return true;
   }
 
   #advance(acknowledged: number, fresh: number): void {
@@ -576,7 +590,9 @@ export class Connection implements TcpClient {
       }
       if (sent < to - from) this.#hostWritable = false;
     }
-    return sent === to - from ? sent : sent + this.#toHost.push(buffer, from + sent, to);
+    return sent === to - from || this.context.pool.nearlyUsedUp
+      ? sent
+      : sent + this.#toHost.push(buffer, from + sent, to);
   }
 
   // ---- segments to the guest
@@ -584,6 +600,7 @@ export class Connection implements TcpClient {
   #output(): void {
     if (this.phase !== 'open') return;
     const queue = this.#toGuest;
+    const nothingUnderWay = this.#sndNxt === this.#sndUna;
     for (;;) {
       const inFlight = (this.#sndNxt - this.#sndUna) | 0;
       const unsent = queue.length - inFlight;
@@ -602,9 +619,13 @@ export class Connection implements TcpClient {
         this.#timedAtMs = this.context.reactor.nowMs;
       }
       if (!this.#sendSegment(length === unsent ? ACK | PSH : ACK, this.#sndNxt, length)) {
+        // A link that is not full has lost it, as a wire does.
+        if (!this.neighbour.link.full) break;
         this.#waitForLink();
         return;
       }
+      // Sending may have found out that the link is gone.
+      if (this.#isClosed) return;
       if (this.#sndNxt === this.#sndMax) this.bytesToGuest += length;
       queue.advance(length);
       this.#sndNxt = (this.#sndNxt + length) | 0;
@@ -616,7 +637,17 @@ export class Connection implements TcpClient {
       this.#sndNxt = (this.#sndNxt + 1) | 0;
       this.#sndMax = this.#sndNxt;
     }
-    if (!this.#timer.pending || this.#sndMax !== this.#sndUna || queue.length > 0) this.#setTimer();
+    // RFC 6298 section 5: what is sent later does not make the first of it any younger.
+    const begins = nothingUnderWay && this.#sndNxt !== this.#sndUna;
+    if (begins || !this.#timer.pending || this.#timesAnswer !== this.#waitsForAnswer) this.#setTimer();
+  }
+
+  get #isClosed(): boolean {
+    return this.phase === 'closed';
+  }
+
+  get #waitsForAnswer(): boolean {
+    return this.#sndMax !== this.#sndUna || this.#toGuest.length > 0;
   }
 
   #waitForLink(): void {
@@ -690,8 +721,9 @@ export class Connection implements TcpClient {
   #setTimer(): void {
     const now = this.context.reactor.nowMs;
     if (this.phase === 'time-wait') return;
-    if (this.#sndMax !== this.#sndUna || this.#toGuest.length > 0) {
-      this.#timer.set(now + this.#rtoMs * 2 ** Math.min(this.#retransmissions, 8));
+    this.#timesAnswer = this.#waitsForAnswer;
+    if (this.#timesAnswer) {
+      this.#timer.set(now + Math.min(MAX_RTO_MS, this.#rtoMs * 2 ** Math.min(this.#retransmissions, 8)));
     } else {
       this.#timer.set(now + (this.#probes === 0 ? KEEPALIVE_IDLE_MS : KEEPALIVE_INTERVAL_MS));
     }
@@ -722,7 +754,7 @@ export class Connection implements TcpClient {
         this.destroy();
         return;
       case 'open':
-        if (this.#sndMax !== this.#sndUna || this.#toGuest.length > 0) this.#onRetransmissionTimer();
+        if (this.#waitsForAnswer) this.#onRetransmissionTimer();
         else this.#onIdleTimer();
     }
   }
@@ -733,6 +765,7 @@ export class Connection implements TcpClient {
       this.#waitForLink();
       return;
     }
+    this.waitsForLink = false;
     this.#retransmissions++;
     const alive = this.context.reactor.nowMs - this.#lastHeardMs < KEEPALIVE_IDLE_MS;
     if (this.#retransmissions > MAX_RETRANSMISSIONS && !(this.#sndWnd === 0 && alive)) {
@@ -764,9 +797,9 @@ export class Connection implements TcpClient {
   }
 
   #onIdleTimer(): void {
-    const silentMs = this.context.reactor.nowMs - this.#lastHeardMs;
-    if (this.#probes === 0 && silentMs < KEEPALIVE_IDLE_MS) {
-      this.#timer.set(this.#lastHeardMs + KEEPALIVE_IDLE_MS);
+    const dueMs = this.#lastHeardMs + KEEPALIVE_IDLE_MS;
+    if (this.#probes === 0 && dueMs > this.context.reactor.nowMs) {
+      this.#timer.set(dueMs);
       return;
     }
     if (this.#probes >= KEEPALIVE_PROBES) {

@@ -10,7 +10,7 @@ import { pseudoSum } from '../wire/pseudo-header';
 import { ChunkPool } from './chunk-pool';
 import { Connection } from './connection';
 import { ConnectionTable, hash } from './connection-table';
-import { ACK, RST, readSynOptions, SYN, TCP_HEADER_BYTES, writeSynOptions } from './segment-header';
+import { ACK, FIN, RST, readSynOptions, SYN, TCP_HEADER_BYTES, writeSynOptions } from './segment-header';
 import type { TcpClient, TcpContext, TcpEnds } from './tcp-context';
 
 const CHECKSUM_OFFSET = 16;
@@ -119,7 +119,13 @@ export class TcpStack implements TcpContext {
     }
     connection?.destroy();
     if (opens) this.#open(ends, neighbour, sequence, view, start, headerBytes);
-    else if ((flags & RST) === 0) this.resetUnknown(ends, neighbour, acknowledged);
+    else if ((flags & ACK) !== 0) {
+      if ((flags & RST) === 0) this.resetUnknown(ends, neighbour, acknowledged);
+    } else if ((flags & RST) === 0) {
+      // RFC 9293 section 3.10.7.1.
+      const length = end - start - headerBytes + ((flags & FIN) !== 0 ? 1 : 0);
+      this.refuse(ends, neighbour, (sequence + length) | 0);
+    }
   }
 
   #open(
@@ -172,6 +178,8 @@ export class TcpStack implements TcpContext {
   /** A link has room again. */
   resumeLink(): void {
     for (const connection of [...this.#linkWaiters]) {
+      // Who finds the link full again keeps its place before those that have just used it.
+      if (connection.neighbour.link.full) continue;
       this.#linkWaiters.delete(connection);
       connection.resume();
     }
@@ -294,10 +302,11 @@ export class TcpStack implements TcpContext {
       this.#acks = [];
       for (const connection of acks) connection.flushAck();
     }
-    if (this.#memoryWaiters.size > 0 && !this.pool.scarce) {
-      const waiters = [...this.#memoryWaiters];
-      this.#memoryWaiters.clear();
-      for (const connection of waiters) connection.resume();
+    if (this.#memoryWaiters.size === 0 || this.pool.usedUp) return;
+    for (const connection of [...this.#memoryWaiters]) {
+      if (this.pool.usedUp) break;
+      this.#memoryWaiters.delete(connection);
+      connection.resume();
     }
   }
 }

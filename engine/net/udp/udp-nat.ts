@@ -72,7 +72,8 @@ export interface UdpFailure {
 interface Binding {
   readonly guest: IpAddress;
   readonly guestPort: number;
-  readonly neighbour: Neighbour;
+  /** Where the guest was when it last sent: its link may have been replaced. */
+  neighbour: Neighbour;
   readonly fd: number;
   readonly watch: Watch;
   usedMs: number;
@@ -104,6 +105,7 @@ export class UdpNat {
     const binding = this.#bindingFor(packet, guestPort, address);
     if (binding === undefined) return;
     binding.usedMs = this.options.reactor.nowMs;
+    binding.neighbour = packet.neighbour;
     if (binding.peerPort !== port || binding.peer === undefined || !sameAddress(binding.peer, address)) {
       binding.peer = address;
       binding.peerPort = port;
@@ -117,7 +119,10 @@ export class UdpNat {
       if (isV4(address)) sockets.setOption(fd, SOL_IP, IP_TTL, hopLimit);
       else sockets.setOption(fd, SOL_IPV6, IPV6_UNICAST_HOPS, hopLimit);
     }
-    sockets.sendToPrepared(fd, packet.buffer.address + start, end - start, peerAddress.address, peerLength);
+    const from = packet.buffer.address + start;
+    const sent = sockets.sendToPrepared(fd, from, end - start, peerAddress.address, peerLength);
+    // That may be the error of an earlier datagram, which waits in the socket and is told only once.
+    if (sent < 0 && sent !== -EAGAIN) sockets.sendToPrepared(fd, from, end - start, peerAddress.address, peerLength);
   }
 
   close(): void {
@@ -209,11 +214,11 @@ export class UdpNat {
 
   #sweep(): void {
     const { reactor, idleMs } = this.options;
-    const oldestAllowed = reactor.nowMs - idleMs;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [key, binding] of this.#bindings) {
-      if (binding.usedMs <= oldestAllowed) this.#remove(key, binding);
-      else nextMs = Math.min(nextMs, binding.usedMs + idleMs);
+      const dueMs = binding.usedMs + idleMs;
+      if (dueMs <= reactor.nowMs) this.#remove(key, binding);
+      else nextMs = Math.min(nextMs, dueMs);
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#sweepTimer.set(nextMs);
   }
