@@ -1,8 +1,11 @@
-import { totalmem } from 'node:os';
+import { accessSync, chmodSync, constants, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import path from 'node:path';
 import { drive, refusal } from '../support/drivers';
 import { occupy, WITHOUT_KVM, whyNoMounts } from '../support/host';
 import { missingForMachines, Store } from '../support/machines';
-import { buildPeer, describeWith } from '../support/peers';
+import { buildPeer, describeWith, PROJECT } from '../support/peers';
+import { run } from '../support/run';
 
 // Options and hosts that cannot work. Whatever is refused is refused before anything exists, with a text that says
 // what failed, why, and what to do.
@@ -148,3 +151,38 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
 
   test('in the end nothing runs any more', () => store.becomesQuiet());
 });
+
+describeWith('/dev/kvm that is closed to the user', [...missingForMachines(), whyNotClosed()], () => {
+  // The programs where everybody can read them, for a user who is not us.
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'hk-nobody-'));
+    chmodSync(folder, 0o755);
+    cpSync(path.join(PROJECT, 'dist'), path.join(folder, 'dist'), { recursive: true, verbatimSymlinks: true });
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('doctor says so, what to do, and what is used instead', async () => {
+    const doctor = [process.execPath, path.join(folder, 'dist/hyperkit.cjs'), 'doctor'];
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', ...doctor];
+    const { code, stdout } = await run('setpriv', nobody, {
+      cwd: '/',
+      env: { PATH: process.env['PATH'], HOME: folder },
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^ok +qemu: QEMU [\d.]+, TCG \(KVM: \/dev\/kvm is not open to this user; run "sudo usermod -aG kvm \$USER"/,
+    );
+  });
+});
+
+/** Only root can become somebody for whom the device is closed. */
+function whyNotClosed(): string | undefined {
+  if (process.getuid?.() !== 0) return 'becoming another user needs root';
+  try {
+    accessSync('/dev/kvm', constants.F_OK);
+  } catch {
+    return 'there is no /dev/kvm here';
+  }
+  return (statSync('/dev/kvm').mode & 0o006) === 0 ? undefined : '/dev/kvm is open to everybody here';
+}
