@@ -91,9 +91,10 @@ for (const foreign of [gvproxy, vpnkit]) {
       bridge.close();
       await bridge.closed;
       await guest.close();
-      expect(countDescriptors()).toBe(before);
+      const after = countDescriptors();
       await kill();
       rmSync(folder, { recursive: true });
+      expect(after).toBeLessThanOrEqual(before);
     });
 
     test('gets its card there and reaches the gateway', async () => {

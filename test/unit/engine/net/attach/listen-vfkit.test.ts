@@ -84,7 +84,7 @@ afterEach(async () => {
   for (const machine of machines.splice(0)) machine.close();
   expect(existsSync(path)).toBe(false);
   await fixture.close();
-  expect(countDescriptors()).toBe(before);
+  expect(countDescriptors()).toBeLessThanOrEqual(before);
 });
 
 test('a machine is found by its first datagram', async () => {

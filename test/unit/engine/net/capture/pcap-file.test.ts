@@ -116,7 +116,7 @@ test('no descriptor is left', async () => {
   const capture = await start({ maxBytes: 200 });
   for (let index = 0; index < 20; index++) capture.capture(numbered(index), 0, 142, 'in');
   await capture.close();
-  expect(countFiles()).toBe(before);
+  expect(countFiles()).toBeLessThanOrEqual(before);
 });
 
 const hasTcpdump = spawnSync('tcpdump', ['--version']).error === undefined;

@@ -53,7 +53,7 @@ afterEach(async () => {
   await guest.close();
   server.close();
   await fixture.close();
-  expect(countDescriptors()).toBe(before);
+  expect(countDescriptors()).toBeLessThanOrEqual(before);
 });
 
 test('puts a machine into the network, with the card that it has there', async () => {

@@ -62,7 +62,7 @@ afterEach(async () => {
     await once(server, 'close');
   }
   await fixture.close();
-  expect(countDescriptors()).toBe(before);
+  expect(countDescriptors()).toBeLessThanOrEqual(before);
 });
 
 test('joins a network of our own, with the address it wants', async () => {

