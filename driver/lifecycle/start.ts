@@ -11,6 +11,7 @@ import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
+import { resetOnPanic } from './kernel-command-line';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
@@ -50,7 +51,8 @@ export async function bootMachine(context: MachineContext): Promise<void> {
     sshPort: config.SSHPort,
     bindAddress: config.BindAddress,
   });
-  const spec = await specOf(context, endpoint, config.Cmdline === '' ? boot : { ...boot, commandLine: config.Cmdline });
+  const commandLine = resetOnPanic(config.Cmdline === '' ? boot.commandLine : config.Cmdline);
+  const spec = await specOf(context, endpoint, { ...boot, commandLine });
   config.IPAddress = endpoint.address;
   config.SSHPort = endpoint.sshPort;
   config.UUID = spec.uuid;
