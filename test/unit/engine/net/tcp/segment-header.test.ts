@@ -5,11 +5,11 @@ const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes
 
 it('reads what it writes', () => {
   fc.assert(
-    fc.property(fc.nat(0xffff), fc.integer({ min: -1, max: 14 }), (mss, windowScale) => {
+    fc.property(fc.nat(0xffff), fc.integer({ min: -1, max: 14 }), fc.boolean(), (mss, windowScale, sack) => {
       const bytes = new Uint8Array(20);
-      const length = writeSynOptions(viewOf(bytes), 3, { mss, windowScale });
+      const length = writeSynOptions(viewOf(bytes), 3, { mss, windowScale, sack });
       expect(length % 4).toBe(0);
-      expect(readSynOptions(viewOf(bytes), 3, 3 + length)).toEqual({ mss, windowScale });
+      expect(readSynOptions(viewOf(bytes), 3, 3 + length)).toEqual({ mss, windowScale, sack });
     }),
   );
 });
@@ -17,7 +17,7 @@ it('reads what it writes', () => {
 it("reads Linux's options", () => {
   // MSS 1460, SACK permitted, timestamps, no-op, window scale 7.
   const bytes = Buffer.from('020405b40402080a5f3e1c2d0000000001030307', 'hex');
-  expect(readSynOptions(viewOf(bytes), 0, 20)).toEqual({ mss: 1460, windowScale: 7 });
+  expect(readSynOptions(viewOf(bytes), 0, 20)).toEqual({ mss: 1460, windowScale: 7, sack: true });
 });
 
 it.each([
@@ -31,9 +31,10 @@ it.each([
   ['02ff05b4', 536, -1],
   ['020305030304', 536, 4],
   ['01010103', 536, -1],
+  ['040300', 536, -1],
 ])('reads %j as far as it makes sense', (hex, mss, windowScale) => {
   const bytes = Buffer.from(hex, 'hex');
-  expect(readSynOptions(viewOf(bytes), 0, bytes.length)).toEqual({ mss, windowScale });
+  expect(readSynOptions(viewOf(bytes), 0, bytes.length)).toEqual({ mss, windowScale, sack: false });
 });
 
 it('ends for any bytes, without looking behind them', () => {
