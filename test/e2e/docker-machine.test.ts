@@ -2,22 +2,23 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
-import { BUSYBOX, listeningOn, missingForMachines, Store, which } from '../support/machines';
-import { buildPeer, describeWith } from '../support/peers';
+import { BUSYBOX, listeningOn, missingForMachines, Store } from '../support/machines';
+import { buildPeer, describeWith, dockerClient } from '../support/peers';
 import { run } from '../support/run';
 import { until } from '../support/until';
 
 // The main job: the real docker-machine binary, unmodified, through every verb. The tests share two machines and go
 // through their life in order, because under emulation a boot costs many seconds.
-const docker = which('docker');
+const docker = dockerClient();
 const peer = buildPeer('docker-machine');
+const client = docker.available ? docker.path : '';
 
 describeWith(
   'a Docker host from docker-machine',
   [
     ...missingForMachines(),
     peer.available ? undefined : peer.reason,
-    docker === undefined ? 'no docker command (Debian: docker-cli or docker.io)' : undefined,
+    docker.available ? undefined : docker.reason,
     existsSync(BUSYBOX) ? undefined : `no test image at ${BUSYBOX} (image/busybox-image makes it)`,
   ],
   () => {
@@ -27,7 +28,7 @@ describeWith(
     let address = '';
 
     const inDocker = async (args: readonly string[], deadlineMs = 120_000): Promise<string> => {
-      const outcome = await run('docker', args, { env: { ...store.env, ...environment }, deadlineMs });
+      const outcome = await run(client, args, { env: { ...store.env, ...environment }, deadlineMs });
       if (outcome.code !== 0) throw new Error(`docker ${args.join(' ')}: exit ${outcome.code}\n${outcome.output}`);
       return outcome.stdout.trim();
     };
@@ -90,7 +91,7 @@ describeWith(
       expect(await inDocker(['run', '--rm', 'busybox', 'echo', 'hello from the machine'])).toBe(
         'hello from the machine',
       );
-      const piped = await run('docker', ['run', '--rm', '-i', 'busybox', 'cat'], {
+      const piped = await run(client, ['run', '--rm', '-i', 'busybox', 'cat'], {
         env: { ...store.env, ...environment },
         stdin: 'through standard input',
       });
@@ -99,7 +100,7 @@ describeWith(
     });
 
     test('nobody without the certificate gets in', async () => {
-      const outcome = await run('docker', ['--tls', '-H', `tcp://${address}:2376`, 'version'], {
+      const outcome = await run(client, ['--tls', '-H', `tcp://${address}:2376`, 'version'], {
         env: { ...store.env, DOCKER_CERT_PATH: path.join(store.path, 'none') },
       });
       expect(outcome.code).not.toBe(0);

@@ -19,6 +19,13 @@ export function buildPeer(name: string): Peer {
   return { available: true, path: line.slice(name.length + 1).trim() };
 }
 
+/** Docker's command line client: the host's own, or the one of its Debian package. */
+export function dockerClient(): Peer {
+  const found = spawnSync(path.join(PROJECT, 'test/peers/docker-cli'), { encoding: 'utf8', timeout: 300_000 });
+  if (found.status === 0) return { available: true, path: found.stdout.trim() };
+  return { available: false, reason: found.stderr.trim().split('\n').at(-1) ?? 'no docker command' };
+}
+
 /**
  * `describe` for tests that need something of this machine; when it is missing, they are skipped and the reason is
  * printed where people read it.
