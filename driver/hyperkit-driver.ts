@@ -71,6 +71,7 @@ class HyperkitDriver implements MachineDriver {
     config.Engine = options.engine;
     config.Accel = options.accelerator;
     config.BindAddress = options.bindAddress;
+    config.VpnKitSock = options.vpnkitSock;
     config.SSHUser = 'docker';
   }
 

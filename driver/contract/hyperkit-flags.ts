@@ -42,7 +42,10 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   string('accel', 'Accelerator: auto, kvm, hvf or tcg', 'auto'),
   string('bind-address', "Host address of the machine's ports; empty takes a loopback address of its own"),
   slice('vsock-ports', 'Guest vsock ports to expose as unix sockets (not available yet)'),
-  string('vpnkit-sock', 'Ethernet socket of a VPNKit to attach to (not available yet)'),
+  string(
+    'vpnkit-sock',
+    'Ethernet socket of a vpnkit or gvproxy whose network the machine joins, or auto; empty: a network of its own',
+  ),
   slice('nfs-shares', 'Host folders to mount in the machine by NFS (not available yet)'),
   string('nfs-root', 'Folder of the guest below which NFS shares are mounted', '/mnt'),
   string('nfs-flags', 'Mount options of NFS shares', 'noacl,async'),
@@ -62,6 +65,7 @@ export interface HyperkitOptions {
   readonly engine: (typeof ENGINES)[number];
   readonly accelerator: (typeof ACCELERATORS)[number];
   readonly bindAddress: string;
+  readonly vpnkitSock: string;
 }
 
 /**
@@ -71,7 +75,6 @@ export interface HyperkitOptions {
 export function readHyperkitFlags(values: FlagValues): HyperkitOptions {
   refuseUnsupported({
     vsockPorts: sliceValue(values, 'hyperkit-vsock-ports'),
-    vpnkitSock: stringValue(values, 'hyperkit-vpnkit-sock'),
     nfsShares: sliceValue(values, 'hyperkit-nfs-shares'),
   });
   return {
@@ -84,13 +87,13 @@ export function readHyperkitFlags(values: FlagValues): HyperkitOptions {
     engine: oneOf(values, 'hyperkit-engine', ENGINES),
     accelerator: oneOf(values, 'hyperkit-accel', ACCELERATORS),
     bindAddress: bindAddressValue(stringValue(values, 'hyperkit-bind-address')),
+    vpnkitSock: stringValue(values, 'hyperkit-vpnkit-sock'),
   };
 }
 
 /** Parts that flags and other drivers' configurations can ask for but that are not built yet: refused, never ignored. */
 export function refuseUnsupported(asked: {
   readonly vsockPorts: readonly string[];
-  readonly vpnkitSock: string;
   readonly nfsShares: readonly string[];
 }): void {
   const refuse = (flag: string, part: string, instead: string): never => {
@@ -101,9 +104,6 @@ export function refuseUnsupported(asked: {
   };
   if (asked.vsockPorts.length > 0) {
     refuse('hyperkit-vsock-ports', 'vsock forwarding', 'leave the option out and use SSH forwards');
-  }
-  if (asked.vpnkitSock !== '') {
-    refuse('hyperkit-vpnkit-sock', 'attaching to a VPNKit', 'leave the option out to use the built-in network');
   }
   if (asked.nfsShares.length > 0) {
     refuse('hyperkit-nfs-shares', 'NFS sharing', 'leave the option out and copy files with docker-machine scp');

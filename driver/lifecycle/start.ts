@@ -9,6 +9,7 @@ import { growDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint';
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
+import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
 import { resetOnPanic } from './kernel-command-line';
@@ -99,11 +100,7 @@ function validSpec(input: unknown): VmSpec {
 /** The machine's specification, validated. */
 export async function specOf(context: MachineContext, endpoint: Endpoint, boot: KernelBoot): Promise<VmSpec> {
   const { config, paths } = context;
-  refuseUnsupported({
-    vsockPorts: config.VSockPorts,
-    vpnkitSock: config.VpnKitSock,
-    nfsShares: config.NFSShares,
-  });
+  refuseUnsupported({ vsockPorts: config.VSockPorts, nfsShares: config.NFSShares });
   const size = defaultsOf(config);
   const uuid = config.UUID === '' ? uuidOfName(config.MachineName) : config.UUID.toLowerCase();
   const disks = [paths.dataDisk];
@@ -125,6 +122,7 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
       ],
       macAddress: macAddressOf(uuid),
       hostname: config.MachineName,
+      vpnkitSocket: findVpnkitSocket(config.VpnKitSock),
     },
     hypervisor: config.Engine === '' ? 'auto' : config.Engine,
     accelerator: config.Accel === '' ? 'auto' : config.Accel,

@@ -12,7 +12,7 @@ import { readHyperkitJson, writeHyperkitJson } from './hyperkit-json';
 import { type LauncherLink, openLauncherLink, readSpecificationFromLauncher } from './launcher-link';
 import { STATE_DIR_VARIABLE } from './leftovers';
 import { MACHINE_FILES } from './machine-files';
-import { openMachineNetwork } from './machine-network';
+import { openMachineNetwork } from './open-machine-network';
 import { toEngineError } from './report';
 import { StateKeeper } from './state-keeper';
 import { superviseVm } from './supervise';

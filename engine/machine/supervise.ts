@@ -47,8 +47,9 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
 
 async function startVm({ spec, hypervisor, console, network }: Supervision): Promise<RunningVm> {
   const nic = network?.plug();
+  const macAddress = network?.macAddress ?? spec.network.macAddress;
   try {
-    return await hypervisor.start(spec, { console, nic });
+    return await hypervisor.start({ ...spec, network: { ...spec.network, macAddress } }, { console, nic });
   } finally {
     // By now the hypervisor's process has its own copy, or there is none.
     nic?.release();

@@ -85,6 +85,11 @@ export interface NetworkOptions {
   readonly gatewayPort?: (port: number) => { readonly address: IpAddress; readonly port: number } | undefined;
   /** See every frame while there are any. */
   readonly taps?: FrameTaps;
+  /**
+   * For a network that is there only for connections to one guest: where that is by now, whatever address the forwards
+   * name; undefined: not known yet. To the guest all connections come from the gateway.
+   */
+  readonly onlyGuest?: () => IpAddress | undefined;
   /** Sends a connection somewhere else than its destination, e.g. into a proxy; undefined: as usual. */
   readonly intercept?: (ends: FlowEnds) => ReturnType<InnerServices['streams']['get']>;
 }
@@ -215,12 +220,14 @@ export class Network {
   connectToGuest(
     fd: number,
     from: { readonly address: IpAddress; readonly port: number },
-    guest: IpAddress,
+    named: IpAddress,
     guestPort: number,
   ): boolean {
-    const neighbour = this.gateway.neighbours.find(guest);
-    if (neighbour === undefined) return false;
-    const remote = this.asSeenByGuest(from.address, guest);
+    const guest = this.#locate(named);
+    const neighbour = guest && this.gateway.neighbours.find(guest);
+    if (guest === undefined || neighbour === undefined) return false;
+    const isVisit = this.#options.onlyGuest !== undefined;
+    const remote = isVisit ? this.gatewayFor(guest) : this.asSeenByGuest(from.address, guest);
     for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
       const remotePort = attempt === 0 && from.port > 0 ? from.port : this.#nextEphemeralPort();
       if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd)) return true;
@@ -230,17 +237,23 @@ export class Network {
 
   /** Sends a datagram to a guest as coming from `port` of the gateway. False: there is no such guest (yet). */
   sendToGuest(
-    guest: IpAddress,
+    named: IpAddress,
     guestPort: number,
     port: number,
     buffer: PinnedBuffer,
     start: number,
     end: number,
   ): boolean {
-    const neighbour = this.gateway.neighbours.find(guest);
-    if (neighbour === undefined || !neighbour.present) return false;
+    const guest = this.#locate(named);
+    const neighbour = guest && this.gateway.neighbours.find(guest);
+    if (guest === undefined || neighbour?.present !== true) return false;
     this.#deliver(neighbour, this.gatewayFor(guest), port, guest, guestPort, buffer, start, end);
     return true;
+  }
+
+  #locate(named: IpAddress): IpAddress | undefined {
+    const { onlyGuest } = this.#options;
+    return onlyGuest === undefined ? named : onlyGuest();
   }
 
   /** Our own address of the guest's family. */

@@ -67,6 +67,7 @@ const network = v.strictObject({
       'must be a host name of letters, digits, dashes and dots',
     ),
   ),
+  vpnkitSocket: v.optional(file),
 });
 
 const schema = v.strictObject({

@@ -31,7 +31,7 @@ export interface GuestPort {
   readonly port: number;
 }
 
-/** User-mode network with one NIC: the guest gets its address by DHCP, the host reaches it through forwards. */
+/** A network without privileges, with one NIC: the guest gets its address by DHCP, the host reaches it through forwards. */
 export interface NetworkSpec {
   /** IPv4 address of this host on which forwards listen; the machine's own loopback address on Linux. */
   readonly bindAddress: string;
@@ -40,6 +40,8 @@ export interface NetworkSpec {
   readonly macAddress: string;
   /** Sent to the guest by DHCP. */
   readonly hostname: string;
+  /** Ethernet socket of a vpnkit or gvproxy whose network the machine joins; undefined: a network of its own. */
+  readonly vpnkitSocket?: string | undefined;
 }
 
 /**

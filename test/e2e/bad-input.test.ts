@@ -25,7 +25,7 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
   describe('through docker-machine', () => {
     test.each([
       ['vsock-ports', '1024', 'vsock forwarding is not available in this version; leave the option out'],
-      ['vpnkit-sock', '/tmp/vpnkit', 'attaching to a VPNKit is not available in this version; leave the option out'],
+      ['vpnkit-sock', '/nowhere/eth.sock', 'there is no such file; start vpnkit or gvproxy first'],
       ['nfs-shares', '/home', 'NFS sharing is not available in this version; leave the option out'],
       ['memory-size', '12', 'cannot use --hyperkit-memory-size=12: it must be a whole number between'],
       ['engine', 'vmware', 'cannot use --hyperkit-engine=vmware: it must be one of auto, qemu'],

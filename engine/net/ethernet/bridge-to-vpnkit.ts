@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { sockets } from '../../../native/sockets';
 import { formatMac } from '../addressing/mac';
-import { QEMU_FRAMING, VPNKIT_FRAMING } from '../link/stream-link';
-import { Reactor } from '../reactor/reactor';
+import { VPNKIT_FRAMING } from '../link/stream-link';
+import type { Reactor } from '../reactor/reactor';
 import { connectEthernet, type EthernetRequest } from './connect-ethernet';
 import { FrameRelay } from './frame-relay';
 
@@ -10,53 +11,34 @@ const LONGEST_BACK_OFF_MS = 5000;
 /** A connection that lasted for so long was a good one: the next back-off begins anew. */
 const GOOD_MS = 5000;
 
-export interface BridgeOptions extends Pick<EthernetRequest, 'path' | 'uuid' | 'preferredIp' | 'connectMs' | 'log'> {
-  /** Our end of QEMU's `-netdev stream`; the bridge owns it once it is open. */
-  readonly qemuFd: number;
-}
+export type BridgeOptions = Pick<EthernetRequest, 'path' | 'uuid' | 'preferredIp' | 'connectMs' | 'signal' | 'log'>;
 
 /** A machine of ours in somebody else's network. */
 export interface VpnkitBridge {
   /** What the machine's card should have: by it the network knows the machine. */
   readonly mac: string;
   readonly mtu: number;
-  /** Resolves when QEMU has closed its end, or the bridge was closed. */
-  readonly closed: Promise<void>;
+  /** Where the machine is plugged in, as often as it starts. */
+  readonly relay: Pick<FrameRelay, 'plugNear' | 'openPort'>;
   close(): void;
 }
 
 /**
- * Plugs a QEMU into a running vpnkit or gvproxy. When that one goes away, the machine's cable is out until it is back:
- * the bridge joins again with the same UUID, after 0.1 s at first and every 5 s at last, for as long as the machine
- * is there.
- * @throws EngineError as connectEthernet does; `qemuFd` is the caller's then.
+ * Joins a running vpnkit or gvproxy for a machine. When that one goes away, the machine's cable is out until it is back:
+ * the bridge joins again with the same UUID, after 0.1 s at first and every 5 s at last, until it is closed.
+ * @throws EngineError as connectEthernet does
  */
-export async function bridgeToVpnkit(options: BridgeOptions): Promise<VpnkitBridge> {
-  const reactor = new Reactor();
+export async function bridgeToVpnkit(reactor: Reactor, options: BridgeOptions): Promise<VpnkitBridge> {
+  const { fd, mtu, mac } = await connectEthernet(reactor, options);
   const ending = new AbortController();
   const { signal } = ending;
   const request = { ...options, signal };
-  const { fd, mtu, mac } = await connectEthernet(reactor, request).catch((error: unknown) => {
-    reactor.close();
-    throw error;
-  });
   let sinceMs = performance.now();
   let backOffMs = FIRST_BACK_OFF_MS;
-
-  const closed = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => {
-      relay.close();
-      reactor.close();
-      resolve();
-    });
-  });
-  const relay = new FrameRelay(reactor, options.qemuFd, QEMU_FRAMING, {
-    nearEnded: () => ending.abort(),
-    farEnded: () => {
-      options.log(`the network at ${options.path} is gone; the machine's cable is out until it is back`);
-      if (performance.now() - sinceMs > GOOD_MS) backOffMs = FIRST_BACK_OFF_MS;
-      void rejoin();
-    },
+  const relay = new FrameRelay(reactor, () => {
+    options.log(`the network at ${options.path} is gone; the machine's cable is out until it is back`);
+    if (performance.now() - sinceMs > GOOD_MS) backOffMs = FIRST_BACK_OFF_MS;
+    void rejoin();
   });
   relay.plugFar(fd, VPNKIT_FRAMING);
 
@@ -65,6 +47,10 @@ export async function bridgeToVpnkit(options: BridgeOptions): Promise<VpnkitBrid
       try {
         await pause(backOffMs, undefined, { signal });
         const again = await connectEthernet(reactor, { ...request, connectMs: 0 });
+        if (signal.aborted) {
+          sockets.close(again.fd);
+          return;
+        }
         sinceMs = performance.now();
         backOffMs = Math.min(2 * backOffMs, LONGEST_BACK_OFF_MS);
         if (formatMac(again.mac) !== formatMac(mac)) {
@@ -83,5 +69,13 @@ export async function bridgeToVpnkit(options: BridgeOptions): Promise<VpnkitBrid
     }
   }
 
-  return { mac: formatMac(mac), mtu, closed, close: () => ending.abort() };
+  return {
+    mac: formatMac(mac),
+    mtu,
+    relay,
+    close: () => {
+      ending.abort();
+      relay.close();
+    },
+  };
 }

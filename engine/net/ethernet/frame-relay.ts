@@ -1,71 +1,87 @@
-import { allocatePinned, type PinnedBuffer } from '../../../native/pinned-buffer';
-import { EAGAIN, SO_SNDBUF, SOL_SOCKET, sockets } from '../../../native/sockets';
+import type { Link, OutgoingFrame } from '../link/link';
 import type { Framing } from '../link/stream-link';
-import type { Reactor, Watch } from '../reactor/reactor';
-import { ETHERNET_HEADER_BYTES } from '../wire/ethernet';
+import type { Reactor } from '../reactor/reactor';
+import { type FrameFilter, moveFrames, RelaySide } from './relay-side';
 
-const BUFFER_BYTES = 512 * 1024;
-/** Longest frame of any peer: QEMU's NET_BUFSIZE. A longer length means that the stream is out of step. */
-const MAX_FRAME_BYTES = 4096 + 65_536;
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 const ROUNDS_IN_A_ROW = 4;
 
 /**
- * Carries frames between two streams that tell them apart in different ways. Loses none while both are there: who is
- * not read from waits. While there is no far side the near one's frames go nowhere, as with a cable unplugged.
+ * Carries frames between a machine (the near side) and a network (the far side) that tell frames apart in different
+ * ways. Loses none while both are there: who is not read from waits. While a side is missing the other one's frames go
+ * nowhere, as with a cable unplugged.
  */
 export class FrameRelay {
-  readonly #near: Side;
-  #far: Side | undefined;
+  #near: RelaySide | undefined;
+  #far: RelaySide | undefined;
+  #filter: FrameFilter | undefined;
+  #port: MachinePort | undefined;
 
   constructor(
     private readonly reactor: Reactor,
-    nearFd: number,
-    nearFraming: Framing,
-    private readonly ends: {
-      /** The near side is gone, and the relay closed. */
-      readonly nearEnded: () => void;
-      readonly farEnded: () => void;
-    },
-  ) {
-    this.#near = this.#open(nearFd, nearFraming, () => {
-      this.close();
-      ends.nearEnded();
+    private readonly farEnded: () => void,
+  ) {}
+
+  /** Plugs in the machine; the relay owns the descriptor from now on. */
+  plugNear(fd: number, framing: Framing): void {
+    this.#near?.close();
+    const near = this.#open(fd, framing, () => {
+      near.close();
+      if (this.#near !== near) return;
+      this.#near = undefined;
+      // It may have waited for the machine's room.
+      this.#far?.watch.again();
     });
+    near.filter = this.#filter;
+    this.#near = near;
   }
 
-  /** Plugs in a far side; the relay owns the descriptor from now on. */
+  /** Plugs in the network; the relay owns the descriptor from now on. */
   plugFar(fd: number, framing: Framing): void {
     this.#far?.close();
+    // A frame of which the machine has got a part stays whole: only whole frames were ever queued for it.
     const far = this.#open(fd, framing, () => {
-      this.#unplug(far);
-      this.ends.farEnded();
+      far.close();
+      if (this.#far === far) this.#far = undefined;
+      this.#near?.watch.again();
+      this.farEnded();
     });
     this.#far = far;
   }
 
-  close(): void {
-    this.#near.close();
-    this.#far?.close();
-    this.#far = undefined;
+  /** A second sender to the machine, in this process. It is given what `take` says is its own of the machine's frames. */
+  openPort(name: string, take: FrameFilter): Link {
+    this.#filter = take;
+    if (this.#near !== undefined) this.#near.filter = take;
+    this.#port = new MachinePort(name, this.reactor, () => this.#near);
+    return this.#port;
   }
 
-  #open(fd: number, framing: Framing, ended: () => void): Side {
-    const side = new Side(this.reactor, fd, framing, () => {
+  close(): void {
+    this.#near?.close();
+    this.#near = undefined;
+    this.#far?.close();
+    this.#far = undefined;
+    this.#port?.close();
+  }
+
+  #open(fd: number, framing: Framing, ended: () => void): RelaySide {
+    const side = new RelaySide(this.reactor, fd, framing, () => {
       if (!this.#carry(side)) ended();
+      this.#port?.drained();
     });
     return side;
   }
 
   /** False when the side has come to its end. */
-  #carry(side: Side): boolean {
+  #carry(side: RelaySide): boolean {
     side.isReadable = true;
     side.isWritable = true;
     const peer = side === this.#near ? this.#far : this.#near;
     // What waits for this side's room, and what this side brings.
     for (let round = 0; round < ROUNDS_IN_A_ROW; round++) {
-      const toSide = peer !== undefined && move(peer, side);
-      const fromSide = move(side, peer);
+      const toSide = peer !== undefined && moveFrames(peer, side);
+      const fromSide = moveFrames(side, peer);
+      side.write();
       if (peer?.isOver === true) peer.watch.again();
       if (side.isOver) return false;
       if (!toSide && !fromSide) return true;
@@ -73,125 +89,55 @@ export class FrameRelay {
     side.watch.again();
     return true;
   }
-
-  /** A frame of which the near side has got a part stays whole: only whole frames were ever queued for it. */
-  #unplug(far: Side): void {
-    far.close();
-    if (this.#far === far) this.#far = undefined;
-    // It may have waited for the far side's room.
-    this.#near.watch.again();
-  }
 }
 
-class Side {
-  readonly input: PinnedBuffer = allocatePinned(BUFFER_BYTES);
-  filled = 0;
-  readonly output: PinnedBuffer = allocatePinned(BUFFER_BYTES);
-  sent = 0;
-  queued = 0;
-  isReadable = false;
-  isWritable = false;
-  isOver = false;
-  readonly watch: Watch;
+class MachinePort implements Link {
   #isOpen = true;
+  #wasFull = false;
+  readonly #drainListeners: (() => void)[] = [];
+  readonly #closeListeners: (() => void)[] = [];
+  readonly #endFlushing: () => void;
 
   constructor(
+    readonly name: string,
     reactor: Reactor,
-    readonly fd: number,
-    readonly framing: Framing,
-    ready: () => void,
+    private readonly machine: () => RelaySide | undefined,
   ) {
-    try {
-      sockets.setOption(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
-    } catch {
-      // Its own size must do.
-    }
-    this.watch = reactor.watch(fd, ready);
+    this.#endFlushing = reactor.atTurnEnd(() => machine()?.write());
+  }
+
+  get full(): boolean {
+    return this.machine()?.isFull ?? false;
+  }
+
+  send(frame: OutgoingFrame): boolean {
+    const machine = this.machine();
+    if (!this.#isOpen || machine === undefined) return false;
+    const queued = machine.queueOutgoing(frame);
+    if (!queued || machine.isFull) this.#wasFull = true;
+    return queued;
+  }
+
+  /** Tells those who wait for room when there is some again. */
+  drained(): void {
+    if (!this.#wasFull || this.full) return;
+    this.#wasFull = false;
+    for (const listener of this.#drainListeners) listener();
+    this.machine()?.write();
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drainListeners.push(listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.#closeListeners.push(listener);
   }
 
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.isOver = true;
-    this.watch.close();
-    sockets.close(this.fd);
+    this.#endFlushing();
+    for (const listener of this.#closeListeners) listener();
   }
-
-  read(): boolean {
-    if (!this.isReadable || this.isOver || this.filled === BUFFER_BYTES) return false;
-    const length = sockets.receive(this.fd, this.input.address + this.filled, BUFFER_BYTES - this.filled);
-    if (length > 0) this.filled += length;
-    else if (length === -EAGAIN) this.isReadable = false;
-    else this.isOver = true;
-    return length > 0;
-  }
-
-  write(): void {
-    while (this.isWritable && !this.isOver && this.sent < this.queued) {
-      const length = sockets.send(this.fd, this.output.address + this.sent, this.queued - this.sent);
-      if (length > 0) this.sent += length;
-      else if (length === -EAGAIN) this.isWritable = false;
-      else this.isOver = true;
-    }
-    if (this.sent === this.queued) {
-      this.sent = 0;
-      this.queued = 0;
-    }
-  }
-
-  hasRoom(bytes: number): boolean {
-    if (this.queued + bytes <= BUFFER_BYTES) return true;
-    this.output.bytes.copyWithin(0, this.sent, this.queued);
-    this.queued -= this.sent;
-    this.sent = 0;
-    return this.queued + bytes <= BUFFER_BYTES;
-  }
-
-  /** Takes frames out of `from`'s input, starting at `start`; the caller has looked at the room. */
-  queue(from: PinnedBuffer, start: number, length: number): void {
-    const { prefixBytes, littleEndian } = this.framing;
-    const { view, bytes } = this.output;
-    if (prefixBytes === 2) view.setUint16(this.queued, length, littleEndian);
-    else view.setUint32(this.queued, length, littleEndian);
-    from.bytes.copy(bytes, this.queued + prefixBytes, start, start + length);
-    this.queued += prefixBytes + length;
-  }
-}
-
-/** Carries what there is from one side to the other; whether there may be more. */
-function move(from: Side, to: Side | undefined): boolean {
-  // First of all, as it makes room: who finds none afterwards is woken when there is.
-  to?.write();
-  const hasRead = from.read();
-  const filled = from.filled;
-  takeFrames(from, to);
-  to?.write();
-  return hasRead || from.filled !== filled;
-}
-
-function takeFrames(from: Side, to: Side | undefined): void {
-  const { prefixBytes, littleEndian } = from.framing;
-  const { view, bytes } = from.input;
-  let offset = 0;
-  while (from.filled - offset >= prefixBytes) {
-    const length = prefixBytes === 2 ? view.getUint16(offset, littleEndian) : view.getUint32(offset, littleEndian);
-    if (length > MAX_FRAME_BYTES) {
-      from.isOver = true;
-      return;
-    }
-    const end = offset + prefixBytes + length;
-    if (end > from.filled) break;
-    if (to !== undefined && length >= ETHERNET_HEADER_BYTES && fits(length, to.framing)) {
-      if (!to.hasRoom(to.framing.prefixBytes + length)) break;
-      to.queue(from.input, offset + prefixBytes, length);
-    }
-    offset = end;
-  }
-  if (offset === 0) return;
-  bytes.copyWithin(0, offset, from.filled);
-  from.filled -= offset;
-}
-
-function fits(length: number, { prefixBytes }: Framing): boolean {
-  return prefixBytes === 4 || length <= 0xffff;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bridgeToVpnkit, type VpnkitBridge } from '../../../engine/net/ethernet/bridge-to-vpnkit';
 import { QEMU_FRAMING } from '../../../engine/net/link/stream-link';
+import { Reactor } from '../../../engine/net/reactor/reactor';
 import { sockets } from '../../../native/sockets';
 import { buildPeer, describeWith, PROJECT } from '../../support/peers';
 import { until } from '../../support/until';
@@ -55,6 +56,7 @@ const vpnkit: Foreign = {
 for (const foreign of [gvproxy, vpnkit]) {
   describeWith(`a machine in the network of ${foreign.name}`, [foreign.missing], () => {
     let before: number;
+    let reactor: Reactor;
     let folder: string;
     let socket: string;
     let program: ChildProcess;
@@ -77,19 +79,20 @@ for (const foreign of [gvproxy, vpnkit]) {
       program = foreign.start(socket);
       await once(program, 'spawn');
       before = countDescriptors();
-      const [ours, theirs] = sockets.pair();
-      bridge = await bridgeToVpnkit({
+      reactor = new Reactor();
+      bridge = await bridgeToVpnkit(reactor, {
         path: socket,
         uuid: foreign.uuid,
-        qemuFd: ours,
         log: (line) => void lines.push(line),
       });
+      const [ours, theirs] = sockets.pair();
+      bridge.relay.plugNear(ours, QEMU_FRAMING);
       guest = wireOf(theirs, QEMU_FRAMING);
     });
 
     afterEach(async () => {
       bridge.close();
-      await bridge.closed;
+      reactor.close();
       await guest.close();
       const after = countDescriptors();
       await kill();

@@ -62,7 +62,6 @@ test.each([
 test.each([
   ['hyperkit-vsock-ports', ['2048']],
   ['hyperkit-nfs-shares', ['/home']],
-  ['hyperkit-vpnkit-sock', 'auto'],
 ])('--%s belongs to a part not built yet: refused, not ignored', (name, value) => {
   expect(codeOf(() => read({ [name]: value }))).toBe('HK_FLAG_UNSUPPORTED');
 });

@@ -1,6 +1,7 @@
 import { bridgeToVpnkit, type VpnkitBridge } from '../../../../../engine/net/ethernet/bridge-to-vpnkit';
 import { type EthernetServer, serveEthernet } from '../../../../../engine/net/ethernet/serve-ethernet';
 import { QEMU_FRAMING } from '../../../../../engine/net/link/stream-link';
+import { Reactor } from '../../../../../engine/net/reactor/reactor';
 import { sockets } from '../../../../../native/sockets';
 import { until } from '../../../../support/until';
 import {
@@ -18,6 +19,7 @@ import {
 const MAC = '025000000001';
 
 let before: number;
+let reactor: Reactor;
 let fixture: NetworkFixture;
 let server: EthernetServer;
 let bridge: VpnkitBridge;
@@ -37,19 +39,16 @@ beforeEach(async () => {
   before = countDescriptors();
   fixture = new NetworkFixture();
   await serve();
+  reactor = new Reactor();
+  bridge = await bridgeToVpnkit(reactor, { path: fixture.path('ethernet.sock'), uuid: UUID, log: fixture.log });
   const [ours, theirs] = sockets.pair();
-  bridge = await bridgeToVpnkit({
-    path: fixture.path('ethernet.sock'),
-    uuid: UUID,
-    qemuFd: ours,
-    log: fixture.log,
-  });
+  bridge.relay.plugNear(ours, QEMU_FRAMING);
   guest = wireOf(theirs, QEMU_FRAMING);
 });
 
 afterEach(async () => {
   bridge.close();
-  await bridge.closed;
+  reactor.close();
   await guest.close();
   server.close();
   await fixture.close();
@@ -93,23 +92,22 @@ test('says when the network knows the machine by another card', async () => {
   );
 });
 
-test('ends with the machine', async () => {
+test('carries a machine that starts again', async () => {
   await guest.close();
-  await bridge.closed;
+  const [ours, theirs] = sockets.pair();
+  bridge.relay.plugNear(ours, QEMU_FRAMING);
+  guest = wireOf(theirs, QEMU_FRAMING);
+  expect(await askForGateway()).toBe(GATEWAY_MAC);
 });
 
 test('ends at once when it waits for the network', async () => {
   server.close();
   await until('the loss to be noticed', () => fixture.lines.some((line) => line.includes('is gone')));
   bridge.close();
-  await bridge.closed;
   expect(await guest.readToEnd()).toHaveLength(0);
 });
 
-test('leaves the descriptor to its caller when there is no network', async () => {
-  const [ours, theirs] = sockets.pair();
-  const options = { path: fixture.path('nobody.sock'), uuid: UUID, qemuFd: ours, connectMs: 0, log: fixture.log };
-  await expect(bridgeToVpnkit(options)).rejects.toMatchObject({ code: 'HK_NET_UNAVAILABLE' });
-  sockets.close(ours);
-  sockets.close(theirs);
+test('says why there is no network', async () => {
+  const options = { path: fixture.path('nobody.sock'), uuid: UUID, connectMs: 0, log: fixture.log };
+  await expect(bridgeToVpnkit(reactor, options)).rejects.toMatchObject({ code: 'HK_NET_UNAVAILABLE' });
 });

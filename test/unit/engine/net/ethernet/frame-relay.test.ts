@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { FrameRelay } from '../../../../../engine/net/ethernet/frame-relay';
+import { HEADROOM, type OutgoingFrame } from '../../../../../engine/net/link/link';
 import { QEMU_FRAMING, VPNKIT_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
+import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { sockets } from '../../../../../native/sockets';
 import { until } from '../../../../support/until';
 import { countDescriptors, frameBytes, type Wire, wireOf } from './network-fixture';
@@ -10,9 +12,16 @@ let before: number;
 let reactor: Reactor;
 let relay: FrameRelay;
 let near: Wire;
-let nearEnds: number;
 let farEnds: number;
 const wires: Wire[] = [];
+
+function plugNear(): Wire {
+  const [ours, theirs] = sockets.pair();
+  relay.plugNear(ours, QEMU_FRAMING);
+  const wire = wireOf(theirs, QEMU_FRAMING);
+  wires.push(wire);
+  return wire;
+}
 
 function plugFar(): Wire {
   const [ours, theirs] = sockets.pair();
@@ -25,15 +34,9 @@ function plugFar(): Wire {
 beforeEach(() => {
   before = countDescriptors();
   reactor = new Reactor();
-  nearEnds = 0;
   farEnds = 0;
-  const [ours, theirs] = sockets.pair();
-  relay = new FrameRelay(reactor, ours, QEMU_FRAMING, {
-    nearEnded: () => void nearEnds++,
-    farEnded: () => void farEnds++,
-  });
-  near = wireOf(theirs, QEMU_FRAMING);
-  wires.push(near);
+  relay = new FrameRelay(reactor, () => void farEnds++);
+  near = plugNear();
 });
 
 afterEach(async () => {
@@ -99,7 +102,7 @@ test('drops what comes while the cable is out, and carries again with the next',
   near.send(frame(60, 3));
   expect(await second.receiveUntil((each) => each.length === 100)).toEqual(frame(100, 2));
   expect(await second.receive()).toEqual(frame(60, 3));
-  expect(nearEnds).toBe(0);
+  expect(near.isOver).toBe(false);
 });
 
 test('a frame that broke off with the far side is not passed on', async () => {
@@ -121,10 +124,86 @@ test('drops what is no frame, and what the other side has no length for', async 
   expect(await far.receive()).toEqual(frame(65_535, 3));
 });
 
-test('ends with the near side, also when that is out of step', async () => {
+test('a machine that is out of step is unplugged, and the next one is carried again', async () => {
   const far = plugFar();
   near.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
-  await until('the end', () => nearEnds === 1);
-  await far.readToEnd();
+  await near.readToEnd();
+  far.send(frame(64, 1));
+  await until('that to go nowhere', () => !far.isWaiting);
+  const again = plugNear();
+  again.send(frame(64, 2));
+  expect(await far.receive()).toEqual(frame(64, 2));
+  far.send(frame(64, 3));
+  expect(await again.receiveUntil((each) => each.equals(frame(64, 3)))).toEqual(frame(64, 3));
   expect(farEnds).toBe(0);
+});
+
+describe('a second sender to the machine', () => {
+  const outgoing = (payload: Buffer): OutgoingFrame => {
+    const header = allocatePinned(HEADROOM + 14);
+    header.bytes.fill(0xee, HEADROOM);
+    const body = allocatePinned(Math.max(1, payload.length));
+    payload.copy(body.bytes);
+    return {
+      header,
+      headerBytes: 14,
+      payload: body,
+      payloadStart: 0,
+      payloadBytes: payload.length,
+      checksumStart: -1,
+      checksumOffset: 0,
+      segmentBytes: 0,
+    };
+  };
+
+  test('is given what it takes; the rest goes to the network', async () => {
+    const far = plugFar();
+    const taken: Buffer[] = [];
+    relay.openPort('test', (buffer, start, end) => {
+      const isMine = buffer.bytes[start] === 0x37;
+      if (isMine) taken.push(Buffer.from(buffer.bytes.subarray(start, end)));
+      return isMine;
+    });
+    near.send(frame(100, 7));
+    near.send(frame(100, 8));
+    expect(await far.receive()).toEqual(frame(100, 8));
+    expect(taken).toEqual([frame(100, 7)]);
+  });
+
+  test("its frames and the network's come whole", async () => {
+    const far = plugFar();
+    const port = relay.openPort('test', () => false);
+    const count = 300;
+    for (let index = 0; index < count; index++) {
+      far.send(frame(1000, index));
+      reactor.enter(() => port.send(outgoing(Buffer.alloc(500, 0x2a))));
+    }
+    let [ofNetwork, ofPort] = [0, 0];
+    while (ofNetwork < count || ofPort < count) {
+      const got = await near.receive();
+      if (got.length === 1000) expect(got).toEqual(frame(1000, ofNetwork++));
+      else {
+        expect(got.subarray(14)).toEqual(Buffer.alloc(500, 0x2a));
+        ofPort++;
+      }
+    }
+  });
+
+  test('is told when a slow machine has room again, and that it is not there', async () => {
+    const port = relay.openPort('test', () => false);
+    let drains = 0;
+    port.onDrain(() => void drains++);
+    near.pause();
+    const send = (): boolean => reactor.enter(() => port.send(outgoing(Buffer.alloc(9000))));
+    await until('the room to end', () => {
+      for (let index = 0; index < 100; index++) if (!send()) return true;
+      return false;
+    });
+    expect(port.full).toBe(true);
+    near.resume();
+    await until('the room to be back', () => drains > 0 && !port.full);
+    expect(send()).toBe(true);
+    await near.close();
+    await until('the loss to be seen', () => !send());
+  });
 });

@@ -1,0 +1,50 @@
+import type { NativeError } from '../../native/native-error';
+import type { EngineError } from '../errors';
+import type { GuestPorts } from '../hypervisors/hypervisor';
+import { explainListenFailure } from '../hypervisors/qemu/check-ports';
+import type { Forward, Forwarder } from '../net/forwards/forwarder';
+import type { GuestPort, NetworkSpec } from '../spec/vm-spec';
+
+/** The host's ports on a machine's address, as they are opened and closed while it runs. */
+export class HostPorts implements GuestPorts {
+  readonly #open = new Map<string, Forward>();
+
+  /** @param guestAddress of the machine in the network of `forwarder` */
+  constructor(
+    private readonly forwarder: Pick<Forwarder, 'open'>,
+    private readonly network: Pick<NetworkSpec, 'bindAddress' | 'forwards'>,
+    private readonly guestAddress: string,
+  ) {}
+
+  /**
+   * Opens the forwards of the machine's specification.
+   * @throws EngineError HK_ADDRESS_IN_USE, HK_HYPERVISOR_FAILED when a port can't be listened on
+   */
+  async openForwards(): Promise<void> {
+    const { bindAddress, forwards } = this.network;
+    for (const { hostPort, guestPort } of forwards) {
+      try {
+        await this.#forward('tcp', hostPort, guestPort);
+      } catch (error) {
+        const cause = (error as EngineError).cause as NativeError | undefined;
+        throw await explainListenFailure(bindAddress, hostPort, cause?.errno, error as Error);
+      }
+    }
+  }
+
+  async open({ protocol, port }: GuestPort): Promise<void> {
+    await this.#forward(protocol, port, port);
+  }
+
+  async close({ protocol, port }: GuestPort): Promise<void> {
+    const name = `${port}/${protocol}`;
+    await this.#open.get(name)?.close();
+    this.#open.delete(name);
+  }
+
+  async #forward(protocol: GuestPort['protocol'], hostPort: number, guestPort: number): Promise<void> {
+    const host = { address: this.network.bindAddress, port: hostPort };
+    const guest = { address: this.guestAddress, port: guestPort };
+    this.#open.set(`${hostPort}/${protocol}`, await this.forwarder.open({ protocol, host, guest }));
+  }
+}
