@@ -11,6 +11,7 @@ import {
   sockets,
   TCP_NODELAY,
 } from '../../native/sockets';
+import { macToNumber } from './addressing/mac';
 import type { NetworkPlan } from './addressing/network-plan';
 import { captureLink } from './capture/capture-link';
 import type { FrameTaps } from './capture/frame-tap';
@@ -33,7 +34,7 @@ import { Switch } from './switch/switch';
 import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
 import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
-import { BROADCAST, type MacAddress, readMac } from './wire/ethernet';
+import { BROADCAST, type MacAddress } from './wire/ethernet';
 import {
   formatAddress,
   fromBytes,
@@ -123,7 +124,7 @@ export class Network {
         log(`a mistake in the network (the ${faults}. so far): ${error.stack ?? error.message}`);
     };
     this.plan = plan;
-    const mac = readMac(new DataView(plan.gatewayMac.buffer, plan.gatewayMac.byteOffset), 0);
+    const mac = macToNumber(plan.gatewayMac);
     this.#own = ownAddresses(plan);
     const [v4] = this.#own as [OwnAddresses];
     this.#policy = new HostPolicy({
