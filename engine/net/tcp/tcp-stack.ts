@@ -149,7 +149,7 @@ export class TcpStack implements TcpContext {
     const connection = new Connection(this, ends, neighbour, target.fd, hash(ends), 'connecting');
     this.#table.add(connection);
     const options = readSynOptions(view, start + TCP_HEADER_BYTES, start + headerBytes);
-    connection.openFromGuest(sequence, options, view.getUint16(start + 14));
+    connection.openFromGuest(sequence, options);
   }
 
   /**
