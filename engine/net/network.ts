@@ -30,15 +30,15 @@ import { PingNat } from './icmp/ping-nat';
 import type { FrameReceiver, Link } from './link/link';
 import { Reactor } from './reactor/reactor';
 import { Switch } from './switch/switch';
-
 import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
-import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
+import { type DeliverDatagram, UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
 import { BROADCAST, type MacAddress } from './wire/ethernet';
 import {
   formatAddress,
   fromBytes,
   type IpAddress,
+  type IpEndpoint,
   ipv4,
   isV4,
   MAPPED_PREFIX,
@@ -83,7 +83,7 @@ export interface NetworkOptions {
   /** Bytes in transit of all TCP connections together. */
   readonly memoryBytes?: number;
   /** Where a TCP port of the gateway leads, before its own services are asked; undefined: nowhere else. */
-  readonly gatewayPort?: (port: number) => { readonly address: IpAddress; readonly port: number } | undefined;
+  readonly gatewayPort?: (port: number) => IpEndpoint | undefined;
   /** See every frame while there are any. */
   readonly taps?: FrameTaps;
   /** Sends a connection somewhere else than its destination, e.g. into a proxy; undefined: as usual. */
@@ -179,8 +179,7 @@ export class Network {
       reactor: this.reactor,
       idleMs: options.udpIdleMs ?? DEFAULT_UDP_IDLE_MS,
       maxBindings: DEFAULT_UDP_BINDINGS,
-      deliver: (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) =>
-        this.#deliver(neighbour, source, sourcePort, guest, guestPort, buffer, start, end),
+      deliver: this.#deliver,
       asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
       failed: (neighbour, failure) => sendUdpFailure(this.#writer, neighbour, failure),
     });
@@ -213,12 +212,7 @@ export class Network {
    * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
    * connection left; the socket is then still the caller's.
    */
-  connectToGuest(
-    fd: number,
-    from: { readonly address: IpAddress; readonly port: number },
-    guest: IpAddress,
-    guestPort: number,
-  ): boolean {
+  connectToGuest(fd: number, from: IpEndpoint, guest: IpAddress, guestPort: number): boolean {
     const neighbour = this.gateway.neighbours.find(guest);
     if (neighbour === undefined) return false;
     const remote = this.asSeenByGuest(from.address, guest);
@@ -349,16 +343,7 @@ export class Network {
     );
   }
 
-  #deliver(
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    buffer: PinnedBuffer,
-    start: number,
-    end: number,
-  ): void {
+  readonly #deliver: DeliverDatagram = (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) => {
     const writer = this.#writer;
     const bodyBytes = UDP_HEADER_BYTES + end - start;
     if (bodyBytes > MAX_IPV4_BODY_BYTES) return;
@@ -368,7 +353,7 @@ export class Network {
     view.setUint16(offset + 2, guestPort);
     view.setUint16(offset + 4, bodyBytes);
     writer.sendDatagram(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
-  }
+  };
 }
 
 function ownAddresses(plan: NetworkPlan): readonly OwnAddresses[] {

@@ -77,6 +77,10 @@ export class Connection implements TcpClient {
     this.#keepalive = new Keepalive(this.openedMs);
   }
 
+  get acknowledged(): number {
+    return this.#receiver.window.next;
+  }
+
   get bytesFromGuest(): number {
     return this.#receiver.bytes;
   }
@@ -125,6 +129,10 @@ export class Connection implements TcpClient {
       default:
         this.#receiveInOrder(flags, sequence, acknowledged, window, buffer, start, end);
     }
+  }
+
+  promiseWindow(): number {
+    return this.#receiver.promise();
   }
 
   /** Takes up again what stopped because the link was full. */
@@ -391,8 +399,7 @@ export class Connection implements TcpClient {
 
   #sendSyn(flags: number): void {
     const { window } = this.#receiver;
-    const { next, scale } = window;
-    this.context.sendSyn(this, flags, this.#sender.initial, next, window.promiseInSyn(), scale, this.#sack);
+    this.context.sendSyn(this, flags, this.#sender.initial, window.promiseInSyn(), window.scale, this.#sack);
     this.#sender.begin();
   }
 
@@ -401,15 +408,12 @@ export class Connection implements TcpClient {
   }
 
   #sendSegment(flags: number, sequence: number, length: number): boolean {
-    const { next } = this.#receiver.window;
-    const window = this.#receiver.promise();
     if (length === 0) {
       const early = this.#sack && flags === ACK ? this.#receiver.early : undefined;
-      return this.context.sendControl(this, flags, sequence, next, window, early);
+      return this.context.sendControl(this, flags, sequence, early);
     }
     const { queue, mss } = this.#sender;
-    const { cursorBuffer, cursorStart } = queue;
-    const sent = this.context.sendData(this, flags, sequence, next, window, cursorBuffer, cursorStart, length, mss);
+    const sent = this.context.sendData(this, flags, sequence, queue.cursorBuffer, queue.cursorStart, length, mss);
     if (sent) this.ackDue = false;
     return sent;
   }
@@ -487,8 +491,7 @@ export class Connection implements TcpClient {
     if (next === 'give-up') this.abort();
     else if (next === 'ask') {
       // RFC 9293 section 3.8.4: an old number makes the guest answer.
-      const old = (this.#sender.next - 1) | 0;
-      this.context.sendControl(this, ACK, old, this.#receiver.window.next, this.#receiver.promise());
+      this.context.sendControl(this, ACK, (this.#sender.next - 1) | 0);
       this.#setTimer();
     } else this.#timer.set(next);
   }
