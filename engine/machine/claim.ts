@@ -1,7 +1,7 @@
 import { chmodSync, linkSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError } from '../errors';
-import { draftOf, MACHINE_FILES, parseJsonObject, readSmallFile } from './machine-files';
+import { draftOf, MACHINE_FILES, readJsonObject } from './machine-files';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity';
 import { decodeIdentity } from './runtime-state';
 
@@ -26,7 +26,7 @@ export async function claimMachine(stateDir: string, own: ProcessIdentity): Prom
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const highest = Math.max(0, ...listClaims(stateDir));
     if (highest > 0) {
-      const holder = decodeIdentity(parseJsonObject(readSmallFile(fileOf(highest), 4096)));
+      const holder = decodeIdentity(readJsonObject(fileOf(highest), 4096));
       if (holder && (await isSameProcess(holder))) throw alreadyRunning(stateDir, holder.pid);
     }
     const number = highest + 1;
@@ -53,7 +53,7 @@ export async function findClaimant(stateDir: string): Promise<ProcessIdentity | 
   }
   if (highest === 0) return undefined;
   const file = path.join(stateDir, `${MACHINE_FILES.claimPrefix}${highest}`);
-  const holder = decodeIdentity(parseJsonObject(readSmallFile(file, 4096)));
+  const holder = decodeIdentity(readJsonObject(file, 4096));
   return holder && (await isSameProcess(holder)) ? holder : undefined;
 }
 

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError } from '../errors';
 import type { VmSpec } from '../spec/vm-spec';
-import { MACHINE_FILES, parseJsonObject, readSmallFile, replaceSmallFile } from './machine-files';
+import { MACHINE_FILES, readJsonObject, replaceSmallFile } from './machine-files';
 
 const MAX_BYTES = 1024 * 1024;
 
@@ -46,7 +46,7 @@ export function writeHyperkitJson(spec: VmSpec, run: { readonly pid: number; rea
 /** The specification in hyperkit.json, not yet validated. @throws EngineError HK_STATE_UNREADABLE when there is none. */
 export function readHyperkitJson(stateDir: string): unknown {
   const file = path.join(stateDir, MACHINE_FILES.config);
-  const machine = parseJsonObject(readSmallFile(file, MAX_BYTES))?.machine;
+  const machine = readJsonObject(file, MAX_BYTES)?.machine;
   if (machine === undefined) {
     throw new EngineError(
       'HK_STATE_UNREADABLE',

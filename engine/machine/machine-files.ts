@@ -1,16 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseJsonObject } from '../json-object';
+import { readSmallFile } from '../storage/small-file';
 
 /** Names of the files in a machine's state folder. The first four are HyperKit's own. */
 export const MACHINE_FILES = {
@@ -55,36 +47,8 @@ export function replaceSmallFile(file: string, content: string, mode: number): v
   }
 }
 
-/** Reads a small regular file; undefined when there is none, it is longer than `maxBytes`, or is anything else. */
-export function readSmallFile(file: string, maxBytes: number): string | undefined {
-  let fd: number;
-  try {
-    // O_NONBLOCK: opening a FIFO that somebody put there must not wait for its writer.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size > maxBytes) return undefined;
-    const bytes = Buffer.alloc(stat.size);
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The text as a JSON object; undefined when it is anything else. */
-export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+/** The JSON object in a small file; undefined when there is none, it is longer than `maxBytes`, or is anything else. */
+export function readJsonObject(file: string, maxBytes: number): Readonly<Record<string, unknown>> | undefined {
+  const reading = readSmallFile(file, maxBytes);
+  return 'text' in reading ? parseJsonObject(reading.text) : undefined;
 }

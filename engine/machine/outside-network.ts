@@ -1,14 +1,14 @@
 import type { PinnedBuffer } from '../../native/pinned-buffer';
 import { sockets } from '../../native/sockets';
 import { formatIpv4 } from '../net/addressing/ipv4';
-import { formatMac } from '../net/addressing/mac';
+import { macToNumber, parseMac } from '../net/addressing/mac';
 import { planNetwork } from '../net/addressing/plan-network';
 import { bridgeToVpnkit } from '../net/ethernet/bridge-to-vpnkit';
 import { HostForwarder } from '../net/forwards/host-forwarder';
 import type { FrameReceiver } from '../net/link/link';
 import { QEMU_FRAMING } from '../net/link/stream-link';
 import { Network } from '../net/network';
-import { ETHERTYPE_IPV4, ETHERTYPE_OFFSET, parseMac, readMac, writeMac } from '../net/wire/ethernet';
+import { ETHERTYPE_IPV4, ETHERTYPE_OFFSET, readMac, writeMac } from '../net/wire/ethernet';
 import { ipv4, MAPPED_PREFIX } from '../net/wire/ip-address';
 import type { VmSpec } from '../spec/vm-spec';
 import { HostPorts } from './host-ports';
@@ -41,7 +41,7 @@ export async function openOutsideNetwork(
 ): Promise<MachineNetwork> {
   let guest: number | undefined;
   const plan = planNetwork({ gateway: OUR_ADDRESS, hostAlias: '0.0.0.0', lowest: GUEST_ADDRESS, ipv6: false });
-  const ours = parseMac(formatMac(plan.gatewayMac));
+  const ours = macToNumber(plan.gatewayMac);
   const inside = new Network({
     plan,
     services: { streams: new Map(), datagrams: new Map() },
@@ -58,7 +58,7 @@ export async function openOutsideNetwork(
   try {
     const request = { path: socketPath, uuid, connectMs: CONNECT_MS, log };
     const bridge = await bridgeToVpnkit(inside.reactor, request);
-    const mac = parseMac(bridge.mac);
+    const mac = macToNumber(parseMac(bridge.mac) as Uint8Array);
     log(`joined the network at ${socketPath} as ${bridge.mac}`);
     let receive: FrameReceiver = () => undefined;
     /** Learns the guest's address from what it sends, and takes what it sends to us. */

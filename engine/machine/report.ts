@@ -1,5 +1,5 @@
 import { EngineError, type EngineErrorCode } from '../errors';
-import { parseJsonObject } from './machine-files';
+import { parseJsonObject } from '../json-object';
 import { decodeLiveMachine, type LiveMachine } from './runtime-state';
 
 /** The one line that a machine process sends to whoever launched it. */

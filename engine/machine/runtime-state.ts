@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { ExitReason } from '../hypervisors/hypervisor';
-import { MACHINE_FILES, parseJsonObject, readSmallFile, replaceSmallFile } from './machine-files';
+import { MACHINE_FILES, readJsonObject, replaceSmallFile } from './machine-files';
 import type { ProcessIdentity } from './process-identity';
 
 const MAX_BYTES = 64 * 1024;
@@ -49,7 +49,7 @@ export function writeRuntimeState(stateDir: string, state: RuntimeState): void {
 
 /** Undefined when the file is missing, cut short, too long, or not what a machine process writes. */
 export function readRuntimeState(stateDir: string): RuntimeState | undefined {
-  return decodeRuntimeState(parseJsonObject(readSmallFile(path.join(stateDir, MACHINE_FILES.state), MAX_BYTES)));
+  return decodeRuntimeState(readJsonObject(path.join(stateDir, MACHINE_FILES.state), MAX_BYTES));
 }
 
 export function decodeRuntimeState(json: Readonly<Record<string, unknown>> | undefined): RuntimeState | undefined {

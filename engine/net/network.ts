@@ -11,6 +11,7 @@ import {
   sockets,
   TCP_NODELAY,
 } from '../../native/sockets';
+import { macToNumber } from './addressing/mac';
 import type { NetworkPlan } from './addressing/network-plan';
 import { captureLink } from './capture/capture-link';
 import type { FrameTaps } from './capture/frame-tap';
@@ -29,15 +30,15 @@ import { PingNat } from './icmp/ping-nat';
 import type { FrameReceiver, Link } from './link/link';
 import { Reactor } from './reactor/reactor';
 import { Switch } from './switch/switch';
-
 import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
-import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
-import { BROADCAST, type MacAddress, readMac } from './wire/ethernet';
+import { type DeliverDatagram, UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
+import { BROADCAST, type MacAddress } from './wire/ethernet';
 import {
   formatAddress,
   fromBytes,
   type IpAddress,
+  type IpEndpoint,
   ipv4,
   isV4,
   MAPPED_PREFIX,
@@ -82,7 +83,7 @@ export interface NetworkOptions {
   /** Bytes in transit of all TCP connections together. */
   readonly memoryBytes?: number;
   /** Where a TCP port of the gateway leads, before its own services are asked; undefined: nowhere else. */
-  readonly gatewayPort?: (port: number) => { readonly address: IpAddress; readonly port: number } | undefined;
+  readonly gatewayPort?: (port: number) => IpEndpoint | undefined;
   /** See every frame while there are any. */
   readonly taps?: FrameTaps;
   /**
@@ -128,7 +129,7 @@ export class Network {
         log(`a mistake in the network (the ${faults}. so far): ${error.stack ?? error.message}`);
     };
     this.plan = plan;
-    const mac = readMac(new DataView(plan.gatewayMac.buffer, plan.gatewayMac.byteOffset), 0);
+    const mac = macToNumber(plan.gatewayMac);
     this.#own = ownAddresses(plan);
     const [v4] = this.#own as [OwnAddresses];
     this.#policy = new HostPolicy({
@@ -183,8 +184,7 @@ export class Network {
       reactor: this.reactor,
       idleMs: options.udpIdleMs ?? DEFAULT_UDP_IDLE_MS,
       maxBindings: DEFAULT_UDP_BINDINGS,
-      deliver: (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) =>
-        this.#deliver(neighbour, source, sourcePort, guest, guestPort, buffer, start, end),
+      deliver: this.#deliver,
       asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
       failed: (neighbour, failure) => sendUdpFailure(this.#writer, neighbour, failure),
     });
@@ -217,12 +217,7 @@ export class Network {
    * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
    * connection left; the socket is then still the caller's.
    */
-  connectToGuest(
-    fd: number,
-    from: { readonly address: IpAddress; readonly port: number },
-    named: IpAddress,
-    guestPort: number,
-  ): boolean {
+  connectToGuest(fd: number, from: IpEndpoint, named: IpAddress, guestPort: number): boolean {
     const guest = this.#locate(named);
     const neighbour = guest && this.gateway.neighbours.find(guest);
     if (guest === undefined || neighbour === undefined) return false;
@@ -361,16 +356,7 @@ export class Network {
     );
   }
 
-  #deliver(
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    buffer: PinnedBuffer,
-    start: number,
-    end: number,
-  ): void {
+  readonly #deliver: DeliverDatagram = (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) => {
     const writer = this.#writer;
     const bodyBytes = UDP_HEADER_BYTES + end - start;
     if (bodyBytes > MAX_IPV4_BODY_BYTES) return;
@@ -380,7 +366,7 @@ export class Network {
     view.setUint16(offset + 2, guestPort);
     view.setUint16(offset + 4, bodyBytes);
     writer.sendDatagram(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
-  }
+  };
 }
 
 function ownAddresses(plan: NetworkPlan): readonly OwnAddresses[] {

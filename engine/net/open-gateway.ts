@@ -1,7 +1,7 @@
 import { sockets } from '../../native/sockets';
 import { AddressBook } from './addressing/address-book';
 import { formatIpv4 } from './addressing/ipv4';
-import { macFromNumber } from './addressing/mac';
+import { macFromNumber, macToNumber, parseMac } from './addressing/mac';
 import type { NetworkSettings } from './addressing/network-plan';
 import { planNetwork } from './addressing/plan-network';
 import { DhcpServer } from './dhcp/dhcp-server';
@@ -13,7 +13,6 @@ import type { HostAccess } from './gateway/host-policy';
 import type { InnerServices } from './gateway/inner-services';
 import { createStreamLink, QEMU_FRAMING } from './link/stream-link';
 import { Network, type NetworkOptions } from './network';
-import { parseMac } from './wire/ethernet';
 import { formatAddress, fromBytes, type IpAddress, parseAddress } from './wire/ip-address';
 
 const DNS_PORT = 53;
@@ -106,13 +105,14 @@ export function openGateway(settings: GatewaySettings): OpenGateway {
     book,
     forwarder,
     plugQemu: (mac, ip, mtu) => {
+      const address = parseMac(mac)!;
       const [ours, theirs] = sockets.pair();
       const link = network.attach((receive) =>
         createStreamLink(network.reactor, ours, { name: `qemu ${mac}`, framing: QEMU_FRAMING, mtu }, receive),
       );
-      const admission = book.attach(macFromNumber(parseMac(mac)));
+      const admission = book.attach(address);
       if (admission.admitted) link.onClose(() => admission.leave());
-      network.gateway.neighbours.expect(parseAddress(ip) as IpAddress, parseMac(mac), link);
+      network.gateway.neighbours.expect(parseAddress(ip) as IpAddress, macToNumber(address), link);
       return { fd: theirs, mtu, release: () => sockets.close(theirs) };
     },
     close: async () => {

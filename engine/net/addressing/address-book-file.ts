@@ -1,5 +1,5 @@
-import { constants, open } from 'node:fs/promises';
 import { replaceFile } from '../../storage/atomic-file';
+import { readSmallFile } from '../../storage/small-file';
 import { AddressBook } from './address-book';
 import type { NetworkPlan } from './network-plan';
 
@@ -20,14 +20,14 @@ export class AddressBookFile {
   #complaint = '';
 
   /** Reads the file. One that is missing makes an empty book, and so does one that is damaged, which is logged. */
-  static async open(path: string, plan: NetworkPlan, log: (line: string) => void): Promise<AddressBookFile> {
+  static open(path: string, plan: NetworkPlan, log: (line: string) => void): AddressBookFile {
     const file = new AddressBookFile(path, plan, log);
-    try {
-      const text = await readText(path);
-      const problem = text === undefined ? undefined : file.book.load(parseJson(text));
+    const reading = readSmallFile(path, MAX_FILE_BYTES);
+    if ('text' in reading) {
+      const problem = file.book.load(parseJson(reading.text));
       if (problem !== undefined) log(`cannot use all of ${path}: ${problem}; guests may get other addresses`);
-    } catch (error) {
-      log(`cannot read ${path}: ${(error as Error).message}; guests may get other addresses`);
+    } else if (reading.code !== 'ENOENT') {
+      log(`cannot read ${path}: ${reading.problem}; guests may get other addresses`);
     }
     return file;
   }
@@ -74,23 +74,5 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-/** Undefined when there is no such file. */
-async function readText(path: string): Promise<string | undefined> {
-  // O_NONBLOCK: opening a FIFO that somebody put there must not wait for its writer.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (file === undefined) return undefined;
-  try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new Error('it is no regular file');
-    if (stat.size > MAX_FILE_BYTES) throw new Error(`it is longer than ${MAX_FILE_BYTES} bytes`);
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
   }
 }

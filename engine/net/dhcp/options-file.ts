@@ -1,15 +1,13 @@
-import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
-import { parseJsonObject, readSmallFile } from '../../machine/machine-files';
+import { parseJsonObject } from '../../json-object';
+import type { FileReading } from '../../storage/small-file';
+import { WatchedFile } from '../watched-file';
 import type { DhcpDomains } from './dhcp-settings';
 import { normalizeDomain } from './domain-name';
 
 const MAX_FILE_BYTES = 64 * 1024;
 const MAX_SEARCH_DOMAINS = 1024;
-
-/** Who saves a file in several steps is done by then. */
-const SETTLE_MS = 100;
 
 const domain = v.pipe(
   v.string('must be a text'),
@@ -41,19 +39,20 @@ export function parseDhcpOptions(text: string): Partial<DhcpDomains> | string {
 export class DhcpOptionsFile {
   readonly #path: string;
   readonly #log: (line: string) => void;
-  readonly #watcher: FSWatcher | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  /** Null before the first look. */
-  #text: string | undefined | null = null;
+  readonly #file: WatchedFile;
+  /** What was last read; undefined before the first look. */
+  #reading: string | undefined;
   #current: Partial<DhcpDomains> = {};
 
-  /** Reads the file now, and watches its folder until {@link close}. Never throws; what is wrong is logged. */
+  /** Reads the file now, and again when it changes until {@link close}. Never throws; what is wrong is logged. */
   constructor(file: string, log: (line: string) => void) {
     this.#path = path.resolve(file);
     this.#log = log;
-    // Before reading, so that no change falls in between. The folder, because a file may be replaced by another.
-    this.#watcher = this.#watch();
-    this.#read();
+    this.#file = new WatchedFile(file, {
+      maxBytes: MAX_FILE_BYTES,
+      onReading: (reading) => this.#take(reading),
+      log,
+    });
   }
 
   get current(): Partial<DhcpDomains> {
@@ -61,42 +60,15 @@ export class DhcpOptionsFile {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
-    this.#watcher?.close();
+    this.#file.close();
   }
 
-  #watch(): FSWatcher | undefined {
-    const complain = (error: Error): void =>
-      this.#log(`cannot watch ${this.#path}: ${error.message}; changes count after a restart`);
-    try {
-      const watcher = watch(path.dirname(this.#path), { persistent: false }, (_event, name) => {
-        if (name === null || name === path.basename(this.#path)) this.#schedule();
-      });
-      watcher.on('error', (error: Error) => {
-        watcher.close();
-        complain(error);
-      });
-      return watcher;
-    } catch (error) {
-      complain(error as Error);
-      return undefined;
-    }
-  }
-
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#read();
-    }, SETTLE_MS).unref();
-  }
-
-  #read(): void {
-    const text = readSmallFile(this.#path, MAX_FILE_BYTES);
-    if (text === this.#text) return;
-    const isFirst = this.#text === null;
-    this.#text = text;
-    const unreadable = `it can't be read, or is longer than ${MAX_FILE_BYTES} bytes`;
-    const options = text === undefined ? unreadable : parseDhcpOptions(text);
+  #take(reading: FileReading): void {
+    const isFirst = this.#reading === undefined;
+    const seen = JSON.stringify(reading);
+    if (seen === this.#reading) return;
+    this.#reading = seen;
+    const options = 'text' in reading ? parseDhcpOptions(reading.text) : `it can't be read: ${reading.problem}`;
     if (typeof options === 'string') {
       this.#log(`cannot use ${this.#path}: ${options}${isFirst ? '' : '; what it said before still counts'}`);
       return;

@@ -1,4 +1,6 @@
+import type { FileReading } from '../../storage/small-file';
 import type { DatagramService, StreamService } from '../flow';
+import { WatchedFile } from '../watched-file';
 import { AddressBook } from './address-book';
 import { AnswerCache } from './answer-cache';
 import { parseHosts } from './hosts-file';
@@ -7,7 +9,6 @@ import { NO_RESOLVER, parseDnsFile, parseResolvConf, type ResolverConfig } from 
 import { type LocalSource, Responder } from './responder';
 import { StreamConnections } from './stream-connections';
 import { Upstream } from './upstream';
-import { type FileReading, WatchedFile } from './watched-file';
 import { type DnsZone, Zones } from './zones';
 
 const MAX_HOSTS_BYTES = 16 * 1024 * 1024;
@@ -158,13 +159,14 @@ class FileBackedDnsServer implements DnsServer {
   }
 
   #watch(file: string, maxBytes: number, use: (text: string) => void): WatchedFile {
+    const log = (line: string): void => this.#log(`dns: ${line}`);
     let lastProblem: string | undefined;
     const onReading = (reading: FileReading): void => {
       const problem = 'problem' in reading ? reading.problem : tryUse(use, reading.text);
-      if (problem !== undefined && problem !== lastProblem) this.#log(`dns: cannot use ${file}: ${problem}`);
+      if (problem !== undefined && problem !== lastProblem) log(`cannot use ${file}: ${problem}`);
       lastProblem = problem;
     };
-    return new WatchedFile(file, { maxBytes, onReading, log: this.#log });
+    return new WatchedFile(file, { maxBytes, onReading, log });
   }
 
   #configure(): void {

@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import * as v from 'valibot';
-import { EngineError } from '../../errors';
 import { parseIpv4, prefixContains, prefixOf } from '../addressing/ipv4';
 import { socketPathFault } from '../control/address';
 import { splice } from '../control/splice';
 import type { FlowEnds, StreamService } from '../flow';
+import { parseJsonList } from './json-list';
 
 const MAX_TUNNELS = 1024;
 const MAX_ANSWER_BYTES = 4096;
@@ -42,18 +42,7 @@ const schema = v.pipe(
  * @throws EngineError HK_NET_CONFIG_INVALID
  */
 export function parseFlowTunnels(text: string): readonly FlowTunnel[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(`it is not JSON: ${(cause as Error).message}`, cause);
-  }
-  const result = v.safeParse(schema, json, { abortEarly: true });
-  if (!result.success) {
-    const [issue] = result.issues;
-    throw invalid(`${v.getDotPath(issue) ?? 'the list'}: ${issue.message}`);
-  }
-  return result.output.map(({ dst_prefix, dst_port, path }) => ({
+  return parseJsonList(schema, text, 'the tunnels of flows').map(({ dst_prefix, dst_port, path }) => ({
     prefix: parsePrefix(dst_prefix)!,
     port: dst_port,
     path,
@@ -145,8 +134,4 @@ function parsePrefix(text: string): FlowTunnel['prefix'] | undefined {
   const address = parseIpv4(dotted);
   if (address === undefined || rest.length > 0 || !/^\d{1,2}$/.test(bits) || Number(bits) > 32) return undefined;
   return prefixOf(address, Number(bits));
-}
-
-function invalid(reason: string, cause?: unknown): EngineError {
-  return new EngineError('HK_NET_CONFIG_INVALID', `cannot read the tunnels of flows: ${reason}`, { cause });
 }

@@ -3,6 +3,7 @@ import { EngineError } from '../../errors';
 import { parsePort } from '../control/address';
 import { isV4, parseAddress } from '../wire/ip-address';
 import type { GatewayPort } from './gateway-ports';
+import { parseJsonList } from './json-list';
 
 const MAX_PORTS = 1024;
 
@@ -34,7 +35,10 @@ export function parseGatewayPorts(protocol: GatewayPort['protocol'], text: strin
     const port = parsePort(external) ?? 0;
     const { address } = to;
     if (rest.length > 0 || address === undefined || !isV4(address) || port === 0 || to.port === 0) {
-      throw invalid(`"${part}" is not of the form PORT:IPV4:PORT`);
+      throw new EngineError(
+        'HK_NET_CONFIG_INVALID',
+        `cannot read the gateway's forwards: "${part}" is not of the form PORT:IPV4:PORT`,
+      );
     }
     return { protocol, port, to: { address, port: to.port } };
   });
@@ -46,24 +50,11 @@ export function parseGatewayPorts(protocol: GatewayPort['protocol'], text: strin
  * @throws EngineError HK_NET_CONFIG_INVALID
  */
 export function parseGatewayPortsFile(text: string): readonly GatewayPort[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(`it is not JSON: ${(cause as Error).message}`, cause);
-  }
-  const result = v.safeParse(schema, json, { abortEarly: true });
-  if (!result.success) {
-    const [issue] = result.issues;
-    throw invalid(`${v.getDotPath(issue) ?? 'the list'}: ${issue.message}`);
-  }
-  return result.output.map(({ protocol, external_port, internal_ip, internal_port }) => ({
-    protocol,
-    port: external_port,
-    to: { address: parseAddress(internal_ip)!, port: internal_port },
-  }));
-}
-
-function invalid(reason: string, cause?: unknown): EngineError {
-  return new EngineError('HK_NET_CONFIG_INVALID', `cannot read the gateway's forwards: ${reason}`, { cause });
+  return parseJsonList(schema, text, "the gateway's forwards").map(
+    ({ protocol, external_port, internal_ip, internal_port }) => ({
+      protocol,
+      port: external_port,
+      to: { address: parseAddress(internal_ip)!, port: internal_port },
+    }),
+  );
 }

@@ -4,7 +4,7 @@ import type { DatagramService, FlowEnds } from '../flow';
 import type { Reactor, Watch } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
 import { isConnecting } from '../tcp/tcp-stack';
-import { type IpAddress, isV4, toBytes } from '../wire/ip-address';
+import { type IpEndpoint, isV4, toBytes } from '../wire/ip-address';
 
 const MAX_DATAGRAM_BYTES = 65_536;
 const DATAGRAMS_IN_A_ROW = 64;
@@ -15,7 +15,7 @@ const IDLE_MS = 120_000;
 export interface GatewayPort {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
-  readonly to: { readonly address: IpAddress; readonly port: number };
+  readonly to: IpEndpoint;
 }
 
 interface Flow {
@@ -37,7 +37,7 @@ export class GatewayPorts {
   readonly #buffer = allocatePinned(MAX_DATAGRAM_BYTES);
   /** In the order of use: the first is the first to go. */
   readonly #flows = new Map<string, Flow>();
-  #tcp: ReadonlyMap<number, GatewayPort['to']> = new Map();
+  #tcp: ReadonlyMap<number, IpEndpoint> = new Map();
 
   /** @param datagrams the gateway's services; forwards come before those that are there now. */
   constructor(reactor: Reactor, datagrams: Map<number, DatagramService>) {
@@ -48,7 +48,7 @@ export class GatewayPorts {
   }
 
   /** Where a TCP port leads. */
-  tcp(port: number): GatewayPort['to'] | undefined {
+  tcp(port: number): IpEndpoint | undefined {
     return this.#tcp.get(port);
   }
 
@@ -68,7 +68,7 @@ export class GatewayPorts {
     for (const key of [...this.#flows.keys()]) this.#forget(key);
   }
 
-  #send(payload: Uint8Array, { source, destination }: FlowEnds, to: GatewayPort['to'], reply: Flow['reply']): void {
+  #send(payload: Uint8Array, { source, destination }: FlowEnds, to: IpEndpoint, reply: Flow['reply']): void {
     const key = `${source.address} ${source.port} ${destination.port}`;
     const flow = this.#flows.get(key) ?? this.#open(key, to);
     if (flow === undefined) return;
@@ -78,7 +78,7 @@ export class GatewayPorts {
     sockets.send(flow.fd, this.#buffer.address, payload.length);
   }
 
-  #open(key: string, { address, port }: GatewayPort['to']): Flow | undefined {
+  #open(key: string, { address, port }: IpEndpoint): Flow | undefined {
     const [oldest] = this.#flows.keys();
     if (oldest !== undefined && this.#flows.size >= MAX_FLOWS) this.#forget(oldest);
     let fd: number;

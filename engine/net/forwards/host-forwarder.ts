@@ -3,9 +3,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { NativeError } from '../../../native/native-error';
 import { sockets } from '../../../native/sockets';
 import { EngineError } from '../../errors';
+import type { Endpoint } from '../flow';
 import { connectService } from '../gateway/inner-services';
 import type { Network } from '../network';
-import { ipv4, parseAddress } from '../wire/ip-address';
+import { type IpEndpoint, ipv4, parseAddress } from '../wire/ip-address';
 import type { Forward, Forwarder, ForwardSpec } from './forwarder';
 import type { OpenListener } from './open-listener';
 import { PeerPorts } from './peer-ports';
@@ -64,11 +65,7 @@ export class HostForwarder implements Forwarder {
     this.#peers.close();
   }
 
-  #listen(
-    protocol: 'tcp' | 'udp',
-    host: { readonly address: string; readonly port: number },
-    guest: Parameters<typeof listenTcp>[2],
-  ): OpenListener {
+  #listen(protocol: 'tcp' | 'udp', host: Endpoint, guest: IpEndpoint): OpenListener {
     const address = parseAddress(host.address === '' ? '0.0.0.0' : host.address);
     if (address === undefined) throw refused(`listen ${protocol} ${host.address}: not an IP address`);
     const place = { address, port: host.port };
@@ -82,7 +79,7 @@ export class HostForwarder implements Forwarder {
   }
 
   /** Through Node's own server, which knows how to clean up after a path. */
-  async #listenUnix(path: string, guest: Parameters<typeof listenTcp>[2]): Promise<() => Promise<void>> {
+  async #listenUnix(path: string, guest: IpEndpoint): Promise<() => Promise<void>> {
     const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#unixStreams.add(socket);
       socket.once('close', () => this.#unixStreams.delete(socket));
@@ -108,7 +105,7 @@ export class HostForwarder implements Forwarder {
   }
 
   /** False: there is no such guest, or nothing left to carry it with. */
-  #carry(socket: Socket, guest: Parameters<typeof listenTcp>[2]): boolean {
+  #carry(socket: Socket, guest: IpEndpoint): boolean {
     let fd: number;
     try {
       fd = connectService(
@@ -131,7 +128,7 @@ export class HostForwarder implements Forwarder {
 }
 
 /** The words that VPNKit's clients look for. */
-function explain(protocol: string, { address, port }: { address: string; port: number }, cause: unknown): EngineError {
+function explain(protocol: string, { address, port }: Endpoint, cause: unknown): EngineError {
   const errno = cause instanceof NativeError ? cause.errno : '';
   switch (errno) {
     case 'EADDRINUSE':

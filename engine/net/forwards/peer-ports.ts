@@ -2,7 +2,7 @@ import { type SocketAddress, sockets } from '../../../native/sockets';
 import type { IpPacket } from '../gateway/ip-packet';
 import type { Reactor } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
-import { type IpAddress, sameAddress } from '../wire/ip-address';
+import { type IpEndpoint, sameAddress } from '../wire/ip-address';
 
 const FIRST_PORT = 20_000;
 const MAX_PEERS = 4096;
@@ -12,7 +12,7 @@ interface Peer {
   readonly key: string;
   readonly fd: number;
   readonly address: SocketAddress;
-  readonly guest: { readonly address: IpAddress; readonly port: number };
+  readonly guest: IpEndpoint;
   usedMs: number;
 }
 
@@ -28,7 +28,7 @@ export class PeerPorts {
   }
 
   /** The gateway's port for a peer of a forward's socket; undefined when there are too many peers. */
-  portFor(fd: number, address: SocketAddress, guest: Peer['guest']): number | undefined {
+  portFor(fd: number, address: SocketAddress, guest: IpEndpoint): number | undefined {
     const key = `${fd} ${Buffer.from(address.address).toString('hex')} ${address.port} ${address.scope ?? 0}`;
     const known = this.#ports.get(key);
     if (known !== undefined) {

@@ -13,7 +13,7 @@ import {
 } from '../../../native/sockets';
 import type { Network } from '../network';
 import type { Watch } from '../reactor/reactor';
-import { fromBytes, type IpAddress, isV4, toBytes } from '../wire/ip-address';
+import { fromBytes, type IpEndpoint, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';
 
 const DEFAULT_BACKLOG = 1024;
@@ -24,8 +24,8 @@ const OUT_OF_DESCRIPTORS_PAUSE_MS = 200;
 /** Listens on a TCP port of the host for connections to a guest. @throws NativeError */
 export function listenTcp(
   network: Network,
-  host: { readonly address: IpAddress; readonly port: number },
-  guest: { readonly address: IpAddress; readonly port: number },
+  host: IpEndpoint,
+  guest: IpEndpoint,
   backlog = DEFAULT_BACKLOG,
 ): OpenListener {
   const fd = sockets.socket(isV4(host.address) ? AF_INET : AF_INET6, SOCK_STREAM);

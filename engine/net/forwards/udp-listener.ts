@@ -12,7 +12,7 @@ import {
   sockets,
 } from '../../../native/sockets';
 import type { Network } from '../network';
-import { type IpAddress, isV4, toBytes } from '../wire/ip-address';
+import { type IpEndpoint, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';
 import type { PeerPorts } from './peer-ports';
 
@@ -21,12 +21,7 @@ const DATAGRAMS_IN_A_ROW = 64;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
 /** Listens on a UDP port of the host for datagrams to a guest; each peer gets a port of the gateway's. @throws NativeError */
-export function listenUdp(
-  network: Network,
-  peers: PeerPorts,
-  host: { readonly address: IpAddress; readonly port: number },
-  guest: { readonly address: IpAddress; readonly port: number },
-): OpenListener {
+export function listenUdp(network: Network, peers: PeerPorts, host: IpEndpoint, guest: IpEndpoint): OpenListener {
   const fd = sockets.socket(isV4(host.address) ? AF_INET : AF_INET6, SOCK_DGRAM);
   try {
     if (!isV4(host.address)) sockets.setOption(fd, SOL_IPV6, IPV6_V6ONLY, 1);

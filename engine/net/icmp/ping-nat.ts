@@ -32,7 +32,8 @@ interface Binding {
   readonly watch: Watch;
   readonly guest: IpAddress;
   readonly identifier: number;
-  readonly neighbour: Neighbour;
+  /** Where the guest was when it last sent: its link may have been replaced. */
+  neighbour: Neighbour;
   usedMs: number;
 }
 
@@ -56,6 +57,7 @@ export class PingNat {
     const binding = this.#bindingFor(source, identifier, neighbour);
     if (binding === undefined) return;
     binding.usedMs = this.options.reactor.nowMs;
+    binding.neighbour = neighbour;
     // The kernel puts its own identifier and checksum in.
     sockets.sendTo(binding.fd, buffer.address + start, end - start, { address: toBytes(address), port: 0 });
   }
@@ -109,11 +111,13 @@ export class PingNat {
   }
 
   #sweep(): void {
-    const oldestAllowed = this.options.reactor.nowMs - IDLE_MS;
+    const { nowMs } = this.options.reactor;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [key, binding] of this.#bindings) {
-      if (binding.usedMs <= oldestAllowed) this.#remove(key, binding);
-      else nextMs = Math.min(nextMs, binding.usedMs + IDLE_MS);
+      // The same sum as the timer's: one that rounds otherwise would be due again and again.
+      const dueMs = binding.usedMs + IDLE_MS;
+      if (dueMs <= nowMs) this.#remove(key, binding);
+      else nextMs = Math.min(nextMs, dueMs);
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#timer.set(nextMs);
   }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { sockets } from '../../../native/sockets';
 import { EngineError } from '../../errors';
 import { formatIpv4 } from '../addressing/ipv4';
-import { formatMac as formatMacBytes } from '../addressing/mac';
+import { formatMac, macFromNumber } from '../addressing/mac';
 import { attachStream } from '../attach/attach-stream';
 import { formatEndpoint } from '../control/address';
 import { ControlServer } from '../control/control-server';
@@ -11,7 +11,6 @@ import type { Endpoint } from '../flow';
 import { createPortTree } from '../ninep/port-tree';
 import { serveNineP } from '../ninep/serve-nine-p';
 import type { OpenGateway } from '../open-gateway';
-import { formatMac } from '../wire/ethernet';
 import { ipv4, parseAddress } from '../wire/ip-address';
 import type { Closers } from './closers';
 import type { ProgramSettings } from './command-line';
@@ -32,10 +31,11 @@ export async function openControl(
   const control = new ControlServer({
     forwarder,
     allowBind,
-    leases: () => Object.fromEntries(book.clients().map(({ ip, mac }) => [formatIpv4(ip), formatMacBytes(mac)])),
+    leases: () => Object.fromEntries(book.clients().map(({ ip, mac }) => [formatIpv4(ip), formatMac(mac)])),
     dns: { list: () => dns.zones(), add: (zone) => dns.addZone(zone) },
     stats: () => network.tcp.statistics,
-    cam: () => Object.fromEntries([...network.switch.places].map(([mac, { name }]) => [formatMac(mac), name])),
+    cam: () =>
+      Object.fromEntries([...network.switch.places].map(([mac, { name }]) => [formatMac(macFromNumber(mac)), name])),
     dial: (endpoint) => dialGuest(gateway, endpoint),
     connect: (stream) => void attachStream(gateway, stream),
   });

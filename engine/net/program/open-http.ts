@@ -26,7 +26,7 @@ export async function openHttp(
   if (httpFile === undefined && httpApi === undefined) return undefined;
   const live = createLiveConfig();
   if (httpFile !== undefined) {
-    const watch = await watchConfigFile(httpFile, live, log);
+    const watch = watchConfigFile(httpFile, live, log);
     closers.add(() => watch.close());
   }
   const ownHosts = [...gatewayNames, formatIpv4(planNetwork(addresses).gateway)];

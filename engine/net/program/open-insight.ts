@@ -1,11 +1,10 @@
 import { formatIpv4 } from '../addressing/ipv4';
-import { formatMac as formatMacBytes } from '../addressing/mac';
+import { formatMac, macFromNumber } from '../addressing/mac';
 import { createDiagnostics, type DiagnosticsMember } from '../capture/diagnostics';
 import type { FrameTaps } from '../capture/frame-tap';
 import { createPcapStream } from '../capture/pcap-stream';
 import { RingCaptures } from '../capture/ring-captures';
 import type { OpenGateway } from '../open-gateway';
-import { formatMac } from '../wire/ethernet';
 import { formatAddress } from '../wire/ip-address';
 import type { Closers } from './closers';
 import type { ProgramSettings } from './command-line';
@@ -44,14 +43,18 @@ function membersOf({ network, book, forwarder }: OpenGateway): readonly Diagnost
     member('guests', () =>
       book.clients().map(({ uuid, mac, ip, isConnected }) => ({
         uuid,
-        mac: formatMacBytes(mac),
+        mac: formatMac(mac),
         ip: formatIpv4(ip),
         isConnected,
       })),
     ),
     member('ports', () => forwarder.list().map(({ spec }) => spec)),
     member('switch', () =>
-      [...network.switch.places].map(([mac, { name, full }]) => ({ mac: formatMac(mac), link: name, full })),
+      [...network.switch.places].map(([mac, { name, full }]) => ({
+        mac: formatMac(macFromNumber(mac)),
+        link: name,
+        full,
+      })),
     ),
     member('statistics', () => ({ tcp: network.tcp.statistics, dropped: network.gateway.drops })),
   ];

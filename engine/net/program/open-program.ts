@@ -1,10 +1,9 @@
 import { EngineError } from '../../errors';
-import { readSmallFile } from '../../machine/machine-files';
+import { readSmallFile } from '../../storage/small-file';
 import { attachByMac } from '../attach/attach-by-mac';
 import { listenQemu } from '../attach/listen-qemu';
 import { listenVfkit } from '../attach/listen-vfkit';
 import { FrameTaps } from '../capture/frame-tap';
-import { WatchedFile } from '../dns/watched-file';
 import { serveEthernet } from '../ethernet/serve-ethernet';
 import { type FlowTunnel, findTunnel, parseFlowTunnels } from '../forwards/flow-tunnels';
 import { type GatewayPort, GatewayPorts } from '../forwards/gateway-ports';
@@ -12,6 +11,7 @@ import { parseGatewayPortsFile } from '../forwards/gateway-ports-config';
 import { hasIpv6Uplink } from '../gateway/ipv6-uplink';
 import { openTapLink } from '../link/tap-link';
 import { type OpenGateway, openGateway } from '../open-gateway';
+import { WatchedFile } from '../watched-file';
 import { Closers } from './closers';
 import type { ProgramSettings } from './command-line';
 import { openControl } from './open-control';
@@ -99,12 +99,9 @@ async function plugGuests(
 
 function readTunnels(file: string | undefined): readonly FlowTunnel[] {
   if (file === undefined) return [];
-  const text = readSmallFile(file, MAX_FILE_BYTES);
-  if (text !== undefined) return parseFlowTunnels(text);
-  throw new EngineError(
-    'HK_NET_CONFIG_INVALID',
-    `cannot use ${file}: it can't be read, or is longer than ${MAX_FILE_BYTES} bytes`,
-  );
+  const reading = readSmallFile(file, MAX_FILE_BYTES);
+  if ('text' in reading) return parseFlowTunnels(reading.text);
+  throw new EngineError('HK_NET_CONFIG_INVALID', `cannot use ${file}: ${reading.problem}`);
 }
 
 /** A file that is missing or wrong is logged, and what it said before stays in force. */

@@ -17,6 +17,10 @@ export interface TcpEnds {
 export interface TcpClient {
   readonly ends: TcpEnds;
   readonly neighbour: Neighbour;
+  /** The number that its segments acknowledge. */
+  readonly acknowledged: number;
+  /** The window field of its next segment; what it promises is remembered. */
+  promiseWindow(): number;
   /** Takes up again what it stopped. */
   resume(): void;
   flushAck(): void;
@@ -34,27 +38,17 @@ export interface TcpContext {
     connection: TcpClient,
     flags: number,
     sequence: number,
-    acknowledged: number,
     window: number,
     windowScale: number,
     sack: boolean,
   ): void;
   /** A segment without payload; it tells of `early` what is there. */
-  sendControl(
-    connection: TcpClient,
-    flags: number,
-    sequence: number,
-    acknowledged: number,
-    window: number,
-    early?: EarlySegments,
-  ): boolean;
+  sendControl(connection: TcpClient, flags: number, sequence: number, early?: EarlySegments): boolean;
   /** Payload of any length up to an IP packet's, cut into segments of `mss`; false when the link had no room. */
   sendData(
     connection: TcpClient,
     flags: number,
     sequence: number,
-    acknowledged: number,
-    window: number,
     payload: PinnedBuffer,
     start: number,
     length: number,

@@ -149,7 +149,7 @@ export class TcpStack implements TcpContext {
     const connection = new Connection(this, ends, neighbour, target.fd, hash(ends), 'connecting');
     this.#table.add(connection);
     const options = readSynOptions(view, start + TCP_HEADER_BYTES, start + headerBytes);
-    connection.openFromGuest(sequence, options, view.getUint16(start + 14));
+    connection.openFromGuest(sequence, options);
   }
 
   /**
@@ -199,10 +199,9 @@ export class TcpStack implements TcpContext {
   }
 
   sendSyn(
-    { ends, neighbour }: TcpClient,
+    { ends, neighbour, acknowledged }: TcpClient,
     flags: number,
     sequence: number,
-    acknowledged: number,
     window: number,
     windowScale: number,
     sack: boolean,
@@ -215,35 +214,26 @@ export class TcpStack implements TcpContext {
     this.#writer.send(neighbour.link, TCP_HEADER_BYTES + length, CHECKSUM_OFFSET);
   }
 
-  sendControl(
-    { ends, neighbour }: TcpClient,
-    flags: number,
-    sequence: number,
-    acknowledged: number,
-    window: number,
-    early?: EarlySegments,
-  ): boolean {
-    const offset = this.#begin(ends, neighbour, flags, sequence, acknowledged, window);
+  sendControl(connection: TcpClient, flags: number, sequence: number, early?: EarlySegments): boolean {
+    const offset = this.#beginSegment(connection, flags, sequence);
     const { view } = this.#writer;
     const length = TCP_HEADER_BYTES + (early?.writeBlocks(view, offset + TCP_HEADER_BYTES) ?? 0);
     view.setUint8(offset + 12, (length / 4) << 4);
-    return this.#writer.send(neighbour.link, length, CHECKSUM_OFFSET);
+    return this.#writer.send(connection.neighbour.link, length, CHECKSUM_OFFSET);
   }
 
   sendData(
-    { ends, neighbour }: TcpClient,
+    connection: TcpClient,
     flags: number,
     sequence: number,
-    acknowledged: number,
-    window: number,
     payload: PinnedBuffer,
     start: number,
     length: number,
     mss: number,
   ): boolean {
-    this.#begin(ends, neighbour, flags, sequence, acknowledged, window);
+    this.#beginSegment(connection, flags, sequence);
     return this.#writer.send(
-      neighbour.link,
+      connection.neighbour.link,
       TCP_HEADER_BYTES,
       CHECKSUM_OFFSET,
       payload,
@@ -279,6 +269,11 @@ export class TcpStack implements TcpContext {
     this.#table.remove(connection);
     this.#linkWaiters.delete(connection);
     this.#memoryWaiters.delete(connection);
+  }
+
+  #beginSegment(connection: TcpClient, flags: number, sequence: number): number {
+    const { ends, neighbour, acknowledged } = connection;
+    return this.#begin(ends, neighbour, flags, sequence, acknowledged, connection.promiseWindow());
   }
 
   #begin(

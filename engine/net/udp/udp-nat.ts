@@ -30,23 +30,25 @@ const DATAGRAMS_IN_A_ROW = 64;
 const ERRORS_IN_A_ROW = 16;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
+/** Sends a datagram to a guest: bytes [start, end) of `buffer`. */
+export type DeliverDatagram = (
+  neighbour: Neighbour,
+  source: IpAddress,
+  sourcePort: number,
+  guest: IpAddress,
+  guestPort: number,
+  buffer: PinnedBuffer,
+  start: number,
+  end: number,
+) => void;
+
 export interface UdpNatOptions {
   readonly reactor: Reactor;
   /** A source port of a guest is forgotten after so long without a datagram either way. */
   readonly idleMs: number;
   /** Source ports at once; when there are more, the quarter that was silent longest goes. */
   readonly maxBindings: number;
-  /** Sends a datagram to a guest. */
-  readonly deliver: (
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    buffer: PinnedBuffer,
-    start: number,
-    end: number,
-  ) => void;
+  readonly deliver: DeliverDatagram;
   /** As which address a guest knows an address of the host's side. */
   readonly asSeenByGuest: (address: IpAddress, guest: IpAddress) => IpAddress;
   /** Something on the way answered a guest's datagram with an ICMP message. */

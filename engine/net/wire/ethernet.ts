@@ -5,7 +5,7 @@ export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
 
-/** An Ethernet address as a number below 2^48, which compares and hashes faster than bytes. */
+/** An Ethernet address as a number below 2^48, which compares and hashes faster than bytes; see addressing/mac.ts. */
 export type MacAddress = number;
 
 export const BROADCAST: MacAddress = 0xffff_ffff_ffff;
@@ -22,15 +22,4 @@ export function writeMac(view: DataView, offset: number, mac: MacAddress): void 
 /** Broadcast and multicast addresses have the lowest bit of their first byte set. */
 export function isGroupAddress(mac: MacAddress): boolean {
   return (Math.floor(mac / 0x100_0000_0000) & 1) === 1;
-}
-
-export function parseMac(text: string): MacAddress {
-  return Number.parseInt(text.replaceAll(':', ''), 16);
-}
-
-export function formatMac(mac: MacAddress): string {
-  return mac
-    .toString(16)
-    .padStart(12, '0')
-    .replaceAll(/..(?=.)/g, '$&:');
 }

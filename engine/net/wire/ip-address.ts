@@ -12,6 +12,12 @@ export interface IpAddress {
   readonly w3: number;
 }
 
+/** One end of a flow; see flow.ts for the same as text. */
+export interface IpEndpoint {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
 export const MAPPED_PREFIX = 0xffff;
 
 export function ipv4(value: number): IpAddress {

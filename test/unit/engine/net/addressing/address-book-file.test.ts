@@ -11,21 +11,21 @@ const plan = planNetwork();
 const UUID = 'd1d9cd61-d0dc-4715-9bb3-4c11da7ad7a5';
 const OTHER = 'c3d68012-0208-11ea-9fd7-f2189899ab08';
 
-async function openBook(path: string) {
+function openBook(path: string) {
   const lines: string[] = [];
-  return { lines, file: await AddressBookFile.open(path, plan, (line) => lines.push(line)) };
+  return { lines, file: AddressBookFile.open(path, plan, (line) => lines.push(line)) };
 }
 
 it('starts empty, and gives a guest the same after a restart', async () => {
   const path = join(folder, 'addresses.json');
-  const first = await openBook(path);
+  const first = openBook(path);
   first.file.book.connect({ uuid: OTHER });
   const guest = first.file.book.connect({ uuid: UUID });
   await first.file.close();
   expect(first.lines).toEqual([]);
   expect(statSync(path).mode & 0o777).toBe(0o600);
 
-  const second = await openBook(path);
+  const second = openBook(path);
   const { leave: _leave, ...before } = guest as Extract<typeof guest, { admitted: true }>;
   expect(second.file.book.connect({ uuid: UUID })).toMatchObject(before);
   await second.file.close();
@@ -33,7 +33,7 @@ it('starts empty, and gives a guest the same after a restart', async () => {
 
 it('writes by itself, guests that come together only once', async () => {
   const path = join(folder, 'soon.json');
-  const { file } = await openBook(path);
+  const { file } = openBook(path);
   const written = new Promise<void>((resolve) => {
     const watcher = watch(folder, (_event, name) => {
       if (name !== 'soon.json') return;
@@ -49,7 +49,7 @@ it('writes by itself, guests that come together only once', async () => {
 
 it('writes nothing when nothing is new', async () => {
   const path = join(folder, 'untouched.json');
-  const { file } = await openBook(path);
+  const { file } = openBook(path);
   file.book.lease(Uint8Array.of(2, 0, 0, 0, 0, 1));
   await file.close();
   expect(readdirSync(folder)).not.toContain('untouched.json');
@@ -75,7 +75,7 @@ it.each<[string, (path: string) => void, RegExp]>([
 ])('works with a file that is %s, and says so', async (what, make, complaint) => {
   const path = join(folder, `${what.replaceAll(' ', '-')}.json`);
   make(path);
-  const { file, lines } = await openBook(path);
+  const { file, lines } = openBook(path);
   expect(lines).toEqual([expect.stringMatching(complaint)]);
   expect(file.book.connect({ uuid: UUID })).toMatchObject({ admitted: true, ip: plan.lowest });
   await file.close();
@@ -83,7 +83,7 @@ it.each<[string, (path: string) => void, RegExp]>([
 
 it('works where it cannot write, and says so', async () => {
   const inner = join(folder, 'gone');
-  const { file, lines } = await openBook(join(inner, 'book.json'));
+  const { file, lines } = openBook(join(inner, 'book.json'));
   expect(file.book.connect({ uuid: UUID })).toMatchObject({ admitted: true });
   await file.close();
   expect(lines).toEqual([expect.stringMatching(/cannot write .*book\.json: ENOENT; the next change tries again/)]);
@@ -101,7 +101,7 @@ it('has the old book or the new one when its process is killed in the middle of 
   });
   chmodSync(program, 0o700);
   const path = join(folder, 'killed.json');
-  const first = await openBook(path);
+  const first = openBook(path);
   first.file.book.connect({ uuid: OTHER });
   await first.file.close();
   const old = readFileSync(path, 'utf8');
@@ -109,7 +109,7 @@ it('has the old book or the new one when its process is killed in the middle of 
   for (const moment of ['opened', 'half', 'written', 'synced', 'renamed']) {
     const { signal } = spawnSync(process.execPath, [program, path, UUID, moment]);
     expect([moment, signal]).toEqual([moment, 'SIGKILL']);
-    const { file, lines } = await openBook(path);
+    const { file, lines } = openBook(path);
     expect([moment, lines]).toEqual([moment, []]);
     if (moment !== 'renamed') expect(readFileSync(path, 'utf8')).toBe(old);
     else expect(file.book.connect({ uuid: UUID })).toMatchObject({ ip: plan.lowest + 1 });

@@ -152,6 +152,7 @@ describe('MAC', () => {
     fc.assert(
       fc.property(bytes(6), (mac) => {
         expect(parseMac(formatMac(mac))).toEqual(mac);
+        expect(formatMac(mac)).toBe([...mac].map((octet) => octet.toString(16).padStart(2, '0')).join(':'));
         expect(macFromNumber(macToNumber(mac))).toEqual(mac);
       }),
     );

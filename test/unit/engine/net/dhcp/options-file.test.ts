@@ -84,12 +84,15 @@ it('follows the file, also when another takes its place, and keeps the last good
   file.close();
 });
 
-it('starts without its file, or without a folder to watch, and says so', () => {
-  const { file, lines } = openFile(join(folder, 'nowhere', 'dhcp.json'));
+it('starts without its file and the folder of it, says so, and takes it up when it comes', async () => {
+  const path = join(folder, 'nowhere', 'dhcp.json');
+  const { file, lines, said } = openFile(path);
   expect(file.current).toEqual({});
-  expect(lines).toEqual([
-    expect.stringMatching(/cannot watch .*ENOENT/),
-    expect.stringMatching(/cannot use .*can't be read/),
-  ]);
+  expect(lines).toEqual([expect.stringMatching(/cannot use .*can't be read/)]);
+  const there = said(/uses the new content of .*dhcp\.json/);
+  mkdirSync(dirname(path));
+  writeFileSync(path, '{"domainName":"late"}');
+  await there;
+  expect(file.current).toEqual({ domainName: 'late' });
   file.close();
 });

@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import { PacketWriter } from '../../../../../engine/net/gateway/packet-writer';
 import type { FrameReceiver } from '../../../../../engine/net/link/link';
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
-import { parseMac } from '../../../../../engine/net/wire/ethernet';
 import { parseAddress } from '../../../../../engine/net/wire/ip-address';
 import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { GATEWAY_IP, GATEWAY_IP6, GATEWAY_MAC, GUEST_IP, GUEST_IP6, GUEST_MAC } from '../fixtures/fake-guest';
 import { MemoryLink } from '../fixtures/memory-link';
-import { checkTransport, type Packet, readDatagram, readFrame, UDP } from '../fixtures/packets';
+import { checkTransport, macNumber, type Packet, readDatagram, readFrame, UDP } from '../fixtures/packets';
 import { pattern } from '../fixtures/test-network';
 
 let reactor: Reactor;
@@ -24,7 +23,7 @@ const payload = allocatePinned(66_000);
 function send(writer: PacketWriter, bytes: Uint8Array, v6 = false): boolean {
   payload.bytes.set(bytes, 11);
   const [source, destination] = v6 ? [GATEWAY_IP6, GUEST_IP6] : [GATEWAY_IP, GUEST_IP];
-  const neighbour = { mac: parseMac(GUEST_MAC), link, present: true };
+  const neighbour = { mac: macNumber(GUEST_MAC), link, present: true };
   const offset = writer.begin(neighbour, parseAddress(source)!, parseAddress(destination)!, UDP, 33);
   writer.view.setUint16(offset, 53);
   writer.view.setUint16(offset + 2, 4000);
@@ -41,7 +40,7 @@ it('sends datagrams of any size in packets of the MTU, which say together what w
       fc.integer({ min: 576, max: 9000 }),
       (bytes, mtu) => {
         const data = pattern(bytes, bytes + mtu);
-        expect(send(new PacketWriter(parseMac(GATEWAY_MAC), mtu), data)).toBe(true);
+        expect(send(new PacketWriter(macNumber(GATEWAY_MAC), mtu), data)).toBe(true);
         const packets = sent();
         let next = 0;
         for (const [index, packet] of packets.entries()) {
@@ -68,21 +67,21 @@ it('sends datagrams of any size in packets of the MTU, which say together what w
 });
 
 it('gives each packet a number of its own', () => {
-  const writer = new PacketWriter(parseMac(GATEWAY_MAC), 1500);
+  const writer = new PacketWriter(macNumber(GATEWAY_MAC), 1500);
   for (const bytes of [10, 5000, 10, 10]) send(writer, pattern(bytes));
   const numbers = new Set(sent().map(({ identification }) => identification));
   expect(numbers.size).toBe(4);
 });
 
 it('sends IPv6 that fits, and says so when it does not', () => {
-  const writer = new PacketWriter(parseMac(GATEWAY_MAC), 1500);
+  const writer = new PacketWriter(macNumber(GATEWAY_MAC), 1500);
   expect(send(writer, pattern(1452), true)).toBe(true);
   expect(send(writer, pattern(1453), true)).toBe(false);
   expect(sent().map(({ body }) => body.length)).toEqual([1460]);
 });
 
 it('stops at the first fragment that finds no room', () => {
-  const writer = new PacketWriter(parseMac(GATEWAY_MAC), 1500);
+  const writer = new PacketWriter(macNumber(GATEWAY_MAC), 1500);
   link.onFrame = () => {
     link.accepts = false;
   };

@@ -173,7 +173,7 @@ describe('the file', () => {
     const file = path.join(folder, 'http_proxy.json');
     const live = createLiveConfig();
     const lines: string[] = [];
-    const watching = await watchConfigFile(file, live, (line) => lines.push(line));
+    const watching = watchConfigFile(file, live, (line) => lines.push(line));
     const port = () => live.current.http?.port;
     writeFileSync(file, '{"http": "proxy:1"}');
     await until('it comes', () => port() === 1);
@@ -193,11 +193,11 @@ describe('the file', () => {
     expect(process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap')).toEqual([]);
   });
 
-  test('that cannot be used at the start is refused, and not watched', async () => {
+  test('that cannot be used at the start is refused, and not watched', () => {
     const file = path.join(folder, 'http_proxy.json');
     writeFileSync(file, '[]');
-    await expect(watchConfigFile(file, createLiveConfig(), () => undefined)).rejects.toThrow('must be an object');
-    await expect(watchConfigFile(folder, createLiveConfig(), () => undefined)).rejects.toThrow(`cannot read ${folder}`);
+    expect(() => watchConfigFile(file, createLiveConfig(), () => undefined)).toThrow('must be an object');
+    expect(() => watchConfigFile(folder, createLiveConfig(), () => undefined)).toThrow(`cannot read ${folder}`);
     expect(process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap')).toEqual([]);
   });
 });

@@ -2,7 +2,6 @@ import type { FrameReceiver, Link, OutgoingFrame } from '../../../../../engine/n
 import { HEADROOM } from '../../../../../engine/net/link/link';
 import { frameCount, writeFrames } from '../../../../../engine/net/link/segment';
 import { Switch } from '../../../../../engine/net/switch/switch';
-import { parseMac } from '../../../../../engine/net/wire/ethernet';
 import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { GATEWAY_MAC } from '../fixtures/fake-guest';
 import {
@@ -11,6 +10,7 @@ import {
   FIN,
   icmpBytes,
   ipPacket,
+  macNumber,
   readDatagram,
   readFrame,
   readSegment,
@@ -75,7 +75,7 @@ class Port implements Link {
 
 function newSwitch(count: number): { ports: Port[]; up: string[]; net: Switch } {
   const up: string[] = [];
-  const net = new Switch(parseMac(GATEWAY_MAC), 1500, (link, _source, buffer, start, end) => {
+  const net = new Switch(macNumber(GATEWAY_MAC), 1500, (link, _source, buffer, start, end) => {
     up.push(`${link.name} ${buffer.bytes.toString('latin1', start + 14, end)}`);
   });
   const ports = Array.from({ length: count }, (_, index) => {

@@ -1,7 +1,8 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FileReading, WatchedFile } from '../../../../../engine/net/dns/watched-file';
-import { onEnd, temporaryFolder } from './dns-fixture';
+import { WatchedFile } from '../../../../engine/net/watched-file';
+import type { FileReading } from '../../../../engine/storage/small-file';
+import { onEnd, temporaryFolder } from './dns/dns-fixture';
 
 /** Watches; `sees` resolves when a reading with that text or problem has come. */
 function watchIt(file: string) {
@@ -43,7 +44,7 @@ it('reads a file at once, and when it is written to or replaced', async () => {
 it('sees a file vanish and appear, with its folders', async () => {
   const folder = temporaryFolder();
   const { sees, readings } = watchIt(join(folder, 'a', 'b', 'file'));
-  expect(readings).toEqual([{ problem: expect.stringContaining('ENOENT') }]);
+  expect(readings).toEqual([{ problem: expect.stringContaining('ENOENT'), code: 'ENOENT' }]);
   for (const text of ['one', 'two']) {
     mkdirSync(join(folder, 'a', 'b'), { recursive: true });
     write(join(folder, 'a', 'b', 'file'), text);
@@ -75,10 +76,12 @@ it('follows links to where they lead now', async () => {
 it('says what it cannot read', () => {
   const folder = temporaryFolder();
   symlinkSync('loop', join(folder, 'loop'));
-  expect(watchIt(join(folder, 'loop')).readings).toEqual([{ problem: expect.stringContaining('ELOOP') }]);
-  expect(watchIt(folder).readings).toEqual([{ problem: 'it is not a regular file' }]);
+  expect(watchIt(join(folder, 'loop')).readings).toEqual([
+    { problem: expect.stringContaining('ELOOP'), code: 'ELOOP' },
+  ]);
+  expect(watchIt(folder).readings).toEqual([{ problem: 'it is no regular file' }]);
   const large = write(join(folder, 'large'), 'x'.repeat(101));
-  expect(watchIt(large).readings).toEqual([{ problem: 'it is larger than 100 bytes' }]);
+  expect(watchIt(large).readings).toEqual([{ problem: 'it is longer than 100 bytes' }]);
   const below = join(large, 'below');
-  expect(watchIt(below).readings).toEqual([{ problem: expect.stringContaining('ENOTDIR') }]);
+  expect(watchIt(below).readings).toEqual([{ problem: expect.stringContaining('ENOTDIR'), code: 'ENOTDIR' }]);
 });

@@ -1,17 +1,16 @@
-import { type FSWatcher, lstatSync, readFileSync, readlinkSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, lstatSync, readlinkSync, statSync, watch } from 'node:fs';
 import path from 'node:path';
+import { type FileReading, readSmallFile } from '../storage/small-file';
 
 /** Programs write a file in several steps; all that happens in this time is read once. */
 const SETTLE_MS = 50;
 const MAX_LINKS = 40;
 
-/** What there is to read, or why it cannot be read. */
-export type FileReading = { readonly text: string } | { readonly problem: string };
-
 export interface WatchedFileOptions {
   readonly maxBytes: number;
   /** Told at once, and whenever the file may have changed. */
   readonly onReading: (reading: FileReading) => void;
+  /** Told what cannot be watched. */
   readonly log: (line: string) => void;
 }
 
@@ -64,7 +63,7 @@ export class WatchedFile {
       watcher.on('error', (cause) => this.#onLost(folder, cause));
       this.#watchers.set(folder, watcher);
     } catch (cause) {
-      this.#options.log(`dns: cannot watch ${folder}: ${reasonOf(cause)}; changes of ${this.#path} are not seen`);
+      this.#options.log(`cannot watch ${folder}: ${reasonOf(cause)}; changes of ${this.#path} are not seen`);
     }
   }
 
@@ -77,7 +76,7 @@ export class WatchedFile {
   }
 
   #onLost(folder: string, cause: unknown): void {
-    this.#options.log(`dns: lost the watch on ${folder}: ${reasonOf(cause)}`);
+    this.#options.log(`lost the watch on ${folder}: ${reasonOf(cause)}`);
     this.#forget(folder);
     this.#settle();
   }
@@ -146,18 +145,6 @@ function isThere(entry: string): boolean {
     return statSync(entry, { throwIfNoEntry: false }) !== undefined;
   } catch {
     return false;
-  }
-}
-
-function readSmallFile(file: string, maxBytes: number): FileReading {
-  try {
-    const stat = statSync(file);
-    // Opening a pipe would wait for its writer.
-    if (!stat.isFile()) return { problem: 'it is not a regular file' };
-    if (stat.size > maxBytes) return { problem: `it is larger than ${maxBytes} bytes` };
-    return { text: readFileSync(file, 'utf8') };
-  } catch (cause) {
-    return { problem: reasonOf(cause) };
   }
 }
 
