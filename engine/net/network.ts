@@ -3,7 +3,6 @@ import { allocatePinned } from '../../native/pinned-buffer';
 import {
   AF_INET,
   AF_INET6,
-  IPPROTO_UDP,
   SO_KEEPALIVE,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -32,7 +31,9 @@ import { Switch } from './switch/switch';
 
 import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
-import { UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
+import { ReceiveBatch } from './udp/receive-batch';
+import { type DatagramEnds, sendToGuest, UDP_HEADER_BYTES } from './udp/send-to-guest';
+import { UdpNat } from './udp/udp-nat';
 import { BROADCAST, type MacAddress, readMac } from './wire/ethernet';
 import {
   formatAddress,
@@ -49,8 +50,6 @@ const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
 /** `yiaddr`, RFC 2131 section 2. */
 const DHCP_YIADDR_OFFSET = 16;
-/** RFC 791 section 3.1: what an IPv4 packet can hold; IPv6's 20 more are never sent in one piece anyway. */
-const MAX_IPV4_BODY_BYTES = 65_535 - 20;
 /** A guest that can make mistakes happen can't fill the log with them. */
 const MAX_LOGGED_FAULTS = 20;
 const BROADCAST_V4 = ipv4(0xffff_ffff);
@@ -99,6 +98,8 @@ export class Network {
   readonly tcp: TcpStack;
   readonly switch: Switch;
   readonly gateway: Gateway;
+  /** Memory for datagrams of the host's sockets while they are handed on. */
+  readonly incoming = new ReceiveBatch();
   readonly #options: NetworkOptions;
   readonly #policy: HostPolicy;
   readonly #writer: PacketWriter;
@@ -178,8 +179,9 @@ export class Network {
       reactor: this.reactor,
       idleMs: options.udpIdleMs ?? DEFAULT_UDP_IDLE_MS,
       maxBindings: DEFAULT_UDP_BINDINGS,
-      deliver: (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) =>
-        this.#deliver(neighbour, source, sourcePort, guest, guestPort, buffer, start, end),
+      incoming: this.incoming,
+      deliver: (neighbour, ends, buffer, start, end, datagramBytes) =>
+        sendToGuest(this.#writer, neighbour, ends, buffer, start, end, datagramBytes),
       asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
       failed: (neighbour, failure) => sendUdpFailure(this.#writer, neighbour, failure),
     });
@@ -228,7 +230,7 @@ export class Network {
     return false;
   }
 
-  /** Sends a datagram to a guest as coming from `port` of the gateway. False: there is no such guest (yet). */
+  /** Sends datagrams, as `sendToGuest`, as coming from `port` of the gateway. False: there is no such guest (yet). */
   sendToGuest(
     guest: IpAddress,
     guestPort: number,
@@ -236,10 +238,12 @@ export class Network {
     buffer: PinnedBuffer,
     start: number,
     end: number,
+    datagramBytes: number,
   ): boolean {
     const neighbour = this.gateway.neighbours.find(guest);
     if (neighbour === undefined || !neighbour.present) return false;
-    this.#deliver(neighbour, this.gatewayFor(guest), port, guest, guestPort, buffer, start, end);
+    const ends = { source: this.gatewayFor(guest), sourcePort: port, guest, guestPort };
+    sendToGuest(this.#writer, neighbour, ends, buffer, start, end, datagramBytes);
     return true;
   }
 
@@ -317,7 +321,11 @@ export class Network {
     }
     const ends = { guest: source, guestPort: sourcePort, remote: destination, remotePort: destinationPort };
     service(buffer.bytes.subarray(start, end), flowOf(ends), (payload) =>
-      this.#send(neighbour, destination, destinationPort, source, sourcePort, payload),
+      this.#send(
+        neighbour,
+        { source: destination, sourcePort: destinationPort, guest: source, guestPort: sourcePort },
+        payload,
+      ),
     );
   }
 
@@ -330,43 +338,15 @@ export class Network {
     if (given !== 0) this.gateway.neighbours.learn(0, 0, MAPPED_PREFIX, given, neighbour.mac, neighbour.link);
     const guest = answer.destination === 'broadcast' ? BROADCAST_V4 : ipv4(answer.ip);
     const to = answer.destination === 'broadcast' ? { mac: BROADCAST, link: neighbour.link, present: true } : neighbour;
-    this.#send(to, gateway, DHCP_SERVER_PORT, guest, DHCP_CLIENT_PORT, answer.payload);
+    const ends = { source: gateway, sourcePort: DHCP_SERVER_PORT, guest, guestPort: DHCP_CLIENT_PORT };
+    this.#send(to, ends, answer.payload);
   }
 
-  #send(
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    payload: Uint8Array,
-  ): void {
-    if (payload.length > this.#reply.bytes.length - UDP_HEADER_BYTES) return;
+  #send(neighbour: Neighbour, ends: DatagramEnds, payload: Uint8Array): void {
+    const { length } = payload;
+    if (length > this.#reply.bytes.length - UDP_HEADER_BYTES) return;
     this.#reply.bytes.set(payload);
-    this.reactor.enter(() =>
-      this.#deliver(neighbour, source, sourcePort, guest, guestPort, this.#reply, 0, payload.length),
-    );
-  }
-
-  #deliver(
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    buffer: PinnedBuffer,
-    start: number,
-    end: number,
-  ): void {
-    const writer = this.#writer;
-    const bodyBytes = UDP_HEADER_BYTES + end - start;
-    if (bodyBytes > MAX_IPV4_BODY_BYTES) return;
-    const offset = writer.begin(neighbour, source, guest, IPPROTO_UDP);
-    const { view } = writer;
-    view.setUint16(offset, sourcePort);
-    view.setUint16(offset + 2, guestPort);
-    view.setUint16(offset + 4, bodyBytes);
-    writer.sendDatagram(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
+    this.reactor.enter(() => sendToGuest(this.#writer, neighbour, ends, this.#reply, 0, length, length));
   }
 }
 

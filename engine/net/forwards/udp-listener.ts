@@ -1,14 +1,11 @@
-import { allocatePinned } from '../../../native/pinned-buffer';
 import {
   AF_INET,
   AF_INET6,
-  EAGAIN,
   IPV6_V6ONLY,
   SO_RCVBUF,
   SOCK_DGRAM,
   SOL_IPV6,
   SOL_SOCKET,
-  type SocketAddress,
   sockets,
 } from '../../../native/sockets';
 import type { Network } from '../network';
@@ -16,8 +13,7 @@ import { type IpAddress, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';
 import type { PeerPorts } from './peer-ports';
 
-const MAX_DATAGRAM_BYTES = 65_536;
-const DATAGRAMS_IN_A_ROW = 64;
+const BATCHES_IN_A_ROW = 4;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
 /** Listens on a UDP port of the host for datagrams to a guest; each peer gets a port of the gateway's. @throws NativeError */
@@ -36,15 +32,13 @@ export function listenUdp(
     sockets.close(fd);
     throw error;
   }
-  const input = allocatePinned(MAX_DATAGRAM_BYTES);
   const watch = network.reactor.watch(fd, () => {
-    for (let count = 0; count < DATAGRAMS_IN_A_ROW; count++) {
-      const length = sockets.receiveFrom(fd, input.address, MAX_DATAGRAM_BYTES);
-      if (length === -EAGAIN) return;
-      if (length < 0) continue;
-      const peer: SocketAddress = sockets.lastPeer();
-      const port = peers.portFor(fd, peer, guest);
-      if (port !== undefined) network.sendToGuest(guest.address, guest.port, port, input, 0, length);
+    for (let batches = 0; batches < BATCHES_IN_A_ROW; batches++) {
+      const more = network.incoming.receive(fd, (peer, buffer, start, end, datagramBytes) => {
+        const port = peers.portFor(fd, peer, guest);
+        if (port !== undefined) network.sendToGuest(guest.address, guest.port, port, buffer, start, end, datagramBytes);
+      });
+      if (!more) return;
     }
     watch.again();
   });

@@ -60,6 +60,11 @@ export class PacketWriter {
     return this.#header.bytes;
   }
 
+  /** What a packet to that address can hold behind its IP header. */
+  bodyBytesTo(destination: IpAddress): number {
+    return this.mtu - (isV4(destination) ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
+  }
+
   /** Begins a packet and answers where its transport header goes. */
   begin(
     neighbour: Neighbour,
@@ -100,7 +105,7 @@ export class PacketWriter {
   /**
    * Sends the packet begun: a transport header of `transportBytes` at the offset that `begin` gave, then the payload.
    * The checksum at `checksumOffset` of the transport header is seen to; -1: there is none. With `segmentBytes` the
-   * payload may be cut into several packets (TCP only).
+   * payload may be cut into several packets: TCP's on every link, datagrams on one that `cutsDatagrams`.
    */
   send(
     link: Neighbour['link'],

@@ -1,0 +1,66 @@
+import type { PinnedBuffer } from '../../../native/pinned-buffer';
+import { IPPROTO_UDP } from '../../../native/sockets';
+import type { Neighbour } from '../gateway/neighbours';
+import type { PacketWriter } from '../gateway/packet-writer';
+import type { IpAddress } from '../wire/ip-address';
+
+/** UDP header, RFC 768: 0 u16 source, 2 u16 destination, 4 u16 length, 6 u16 checksum. */
+export const UDP_HEADER_BYTES = 8;
+const CHECKSUM_OFFSET = 6;
+/** RFC 791 section 3.1: what an IPv4 packet can hold; IPv6's 20 more are never sent in one piece anyway. */
+const MAX_BODY_BYTES = 65_535 - 20;
+
+/** From where to where datagrams go. */
+export interface DatagramEnds {
+  readonly source: IpAddress;
+  readonly sourcePort: number;
+  readonly guest: IpAddress;
+  readonly guestPort: number;
+}
+
+/**
+ * Sends the bytes [start, end) to a guest as datagrams of `datagramBytes`, the last maybe shorter; those that no packet
+ * can hold are dropped.
+ */
+export function sendToGuest(
+  writer: PacketWriter,
+  neighbour: Neighbour,
+  ends: DatagramEnds,
+  buffer: PinnedBuffer,
+  start: number,
+  end: number,
+  datagramBytes: number,
+): void {
+  const { link } = neighbour;
+  const bodyBytes = UDP_HEADER_BYTES + datagramBytes;
+  const goTogether =
+    link.cutsDatagrams === true &&
+    bodyBytes <= writer.bodyBytesTo(ends.guest) &&
+    UDP_HEADER_BYTES + end - start <= MAX_BODY_BYTES;
+  if (end - start > datagramBytes && goTogether) {
+    begin(writer, neighbour, ends, UDP_HEADER_BYTES + end - start);
+    writer.send(link, UDP_HEADER_BYTES, CHECKSUM_OFFSET, buffer, start, end - start, datagramBytes);
+    return;
+  }
+  if (bodyBytes > MAX_BODY_BYTES) return;
+  let at = start;
+  do {
+    const length = Math.min(datagramBytes, end - at);
+    begin(writer, neighbour, ends, UDP_HEADER_BYTES + length);
+    writer.sendDatagram(link, UDP_HEADER_BYTES, CHECKSUM_OFFSET, buffer, at, length);
+    at += datagramBytes;
+  } while (at < end);
+}
+
+function begin(
+  writer: PacketWriter,
+  neighbour: Neighbour,
+  { source, sourcePort, guest, guestPort }: DatagramEnds,
+  bodyBytes: number,
+): void {
+  const offset = writer.begin(neighbour, source, guest, IPPROTO_UDP);
+  const { view } = writer;
+  view.setUint16(offset, sourcePort);
+  view.setUint16(offset + 2, guestPort);
+  view.setUint16(offset + 4, bodyBytes);
+}
