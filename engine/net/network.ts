@@ -160,8 +160,7 @@ export class Network {
           if (where.kind === 'host') this.#ping.send(packet, where.address);
           else if (where.kind === 'refuse') this.gateway.refuse(packet, 'address');
         },
-        fragment: (packet, identification, offsetAndFlags) =>
-          this.#reassembly.receive(packet, identification, offsetAndFlags),
+        fragment: (packet, place) => this.#reassembly.receive(packet, place),
       },
     });
     this.switch = new Switch(mac, plan.mtu, (link, source, buffer, start, end, verified) =>
@@ -193,7 +192,7 @@ export class Network {
       log: options.log,
     });
     this.#reassembly = new Reassembly(this.reactor, (fragment, buffer, start, end) =>
-      this.gateway.receiveIpv4(fragment.neighbour.link, fragment.neighbour.mac, buffer, start, end, fragment.verified),
+      this.gateway.receiveIp(fragment.neighbour, buffer, start, end, fragment.verified),
     );
   }
 

@@ -98,27 +98,31 @@ it('uses one port of the host for one of the guest, whoever it talks to, and let
   expect(answer).toMatchObject({ source: HOST_IP, sourcePort: stranger.port, destinationPort: 4000 });
 });
 
-it('carries the longest datagrams both ways, in fragments', async () => {
-  const guest = new FakeGuest(openNetwork());
-  const peer = await peerOnHost();
-  const payload = pattern(65_507);
-  const body = udpBytes(GUEST_IP, HOST_IP, 4000, peer.port, payload);
-  for (let at = 0; at < body.length; at += 1480) {
-    const fragment = (at / 8) | (at + 1480 < body.length ? 0x2000 : 0);
+it.each([
+  [GUEST_IP, HOST_IP, '127.0.0.1', 65_507],
+  [GUEST_IP6, HOST_IP6, '::1', 65_527],
+])('carries the longest datagrams of %s both ways, in fragments', async (ip, alias, loopback, longest) => {
+  const v4 = ip === GUEST_IP;
+  const guest = new FakeGuest(openNetwork(), ip);
+  const peer = await peerOnHost(loopback);
+  const payload = pattern(longest);
+  const body = udpBytes(ip, alias, 4000, peer.port, payload);
+  for (let at = 0; at < body.length; at += 1440) {
+    const more = at + 1440 < body.length;
     guest.send({
-      destination: HOST_IP,
+      destination: alias,
       protocol: UDP,
-      body: body.subarray(at, at + 1480),
-      fragment,
+      body: body.subarray(at, at + 1440),
+      fragment: v4 ? (at / 8) | (more ? 0x2000 : 0) : at | (more ? 1 : 0),
       identification: 3,
     });
   }
   const heard = await peer.next();
   expect(heard.payload.equals(payload)).toBe(true);
-  peer.socket.send(payload, heard.port, '127.0.0.1');
+  peer.socket.send(payload, heard.port, loopback);
   const parts: Packet[] = [];
   do parts.push(await guest.packets.next());
-  while ((parts.at(-1)!.fragment & 0x2000) !== 0);
+  while ((parts.at(-1)!.fragment & (v4 ? 0x2000 : 1)) !== 0);
   const answer = readDatagram({ body: Buffer.concat(parts.map((part) => part.body)) });
   expect(answer.payload.equals(payload)).toBe(true);
 });
