@@ -211,20 +211,21 @@ export class Network {
   /**
    * Opens a connection to a guest for a connected socket of the host, which the network owns from now on; `from` is the
    * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
-   * connection left; the socket is then still the caller's.
+   * connection left; the socket is then still the caller's. `onAnswer` is told once whether the guest took it.
    */
   connectToGuest(
     fd: number,
     from: { readonly address: IpAddress; readonly port: number },
     guest: IpAddress,
     guestPort: number,
+    onAnswer?: (open: boolean) => void,
   ): boolean {
     const neighbour = this.gateway.neighbours.find(guest);
     if (neighbour === undefined) return false;
     const remote = this.asSeenByGuest(from.address, guest);
     for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
       const remotePort = attempt === 0 && from.port > 0 ? from.port : this.#nextEphemeralPort();
-      if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd)) return true;
+      if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd, onAnswer)) return true;
     }
     return false;
   }

@@ -67,6 +67,8 @@ export class Connection implements TcpClient {
   /** An acknowledgment is due at the end of this turn. */
   ackDue = false;
   waitsForLink = false;
+  /** Told once, of a connection to the guest, whether the guest took it. */
+  onAnswer: ((open: boolean) => void) | undefined;
 
   readonly openedMs: number;
   bytesFromGuest = 0;
@@ -216,6 +218,7 @@ export class Connection implements TcpClient {
     if (this.phase === 'closed') return;
     const hadSocket = this.phase !== 'time-wait';
     this.phase = 'closed';
+    this.#answer(false);
     this.#timer.clear();
     if (hadSocket) this.#closeHost();
     this.#toHost.clear();
@@ -389,8 +392,15 @@ export class Connection implements TcpClient {
     this.#acknowledge();
   }
 
+  #answer(open: boolean): void {
+    const tell = this.onAnswer;
+    this.onAnswer = undefined;
+    tell?.(open);
+  }
+
   #becomeOpen(): void {
     this.phase = 'open';
+    this.#answer(true);
     this.#retransmissions = 0;
     this.#rtoMs = MIN_RTO_MS;
     this.#hostWritable = true;
