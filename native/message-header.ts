@@ -4,6 +4,7 @@ export const IOVEC_BYTES = 16;
 export const MMSGHDR_BYTES = 64;
 export const MMSGHDR_LENGTH_OFFSET = 56;
 export const MSGHDR_NAME_BYTES_OFFSET = 8;
+export const MSGHDR_CONTROL_BYTES_OFFSET = 40;
 
 /** Addresses of pinned memory; 0 for what there is none of. */
 export interface MessageParts {

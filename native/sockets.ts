@@ -39,6 +39,7 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_NOTSENT_LOWAT = 25;
 export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_MORE = 0x8000;

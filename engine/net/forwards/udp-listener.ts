@@ -9,6 +9,7 @@ import {
   sockets,
 } from '../../../native/sockets';
 import type { Network } from '../network';
+import { ReceiveBatch } from '../udp/receive-batch';
 import { type IpAddress, isV4, toBytes } from '../wire/ip-address';
 import type { OpenListener } from './open-listener';
 import type { PeerPorts } from './peer-ports';
@@ -27,6 +28,7 @@ export function listenUdp(
   try {
     if (!isV4(host.address)) sockets.setOption(fd, SOL_IPV6, IPV6_V6ONLY, 1);
     sockets.setOption(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+    ReceiveBatch.prepare(fd);
     sockets.bind(fd, { address: toBytes(host.address), port: host.port });
   } catch (error) {
     sockets.close(fd);

@@ -2,12 +2,21 @@ import {
   IOVEC_BYTES,
   MMSGHDR_BYTES,
   MMSGHDR_LENGTH_OFFSET,
+  MSGHDR_CONTROL_BYTES_OFFSET,
   MSGHDR_NAME_BYTES_OFFSET,
   writeMessageHeader,
   writeVector,
 } from '../../../native/message-header';
 import { allocatePinned, type PinnedBuffer } from '../../../native/pinned-buffer';
-import { EAGAIN, readSocketAddress, type SocketAddress, socketAddressBytes, sockets } from '../../../native/sockets';
+import {
+  EAGAIN,
+  readSocketAddress,
+  SOL_UDP,
+  type SocketAddress,
+  socketAddressBytes,
+  sockets,
+  UDP_GRO,
+} from '../../../native/sockets';
 
 /** As many full datagrams of Ethernet's MTU as one IP packet holds when they are handed on in one piece. */
 const DATAGRAMS = 44;
@@ -18,6 +27,11 @@ const MAX_DATAGRAM_BYTES = 65_536;
 const NAME_BYTES = 32;
 const VECTORS = DATAGRAMS * MMSGHDR_BYTES;
 const NAMES = VECTORS + DATAGRAMS * 2 * IOVEC_BYTES;
+/** Of each: a struct cmsghdr (send-batch.ts) with an int, the bytes of a datagram. */
+const CONTROLS = NAMES + DATAGRAMS * NAME_BYTES;
+const CONTROL_BYTES = 24;
+const CONTROL_TYPE_OFFSET = 12;
+const CONTROL_VALUE_OFFSET = 16;
 /** Of each datagram that is longer than expected: room for its beginning, then what did not fit. */
 const OVERFLOW_BYTES = MAX_EXPECTED_BYTES + MAX_DATAGRAM_BYTES;
 
@@ -38,10 +52,12 @@ export type DatagramsReceiver = (
  * where it would lie if it and those before it had the length of the last; then a whole run is handed on as it lies.
  */
 export class ReceiveBatch {
-  readonly #headers = allocatePinned(NAMES + DATAGRAMS * NAME_BYTES);
+  readonly #headers = allocatePinned(CONTROLS + DATAGRAMS * CONTROL_BYTES);
   readonly #slots = allocatePinned(DATAGRAMS * MAX_EXPECTED_BYTES);
   /** Zero pages until something is long. */
   readonly #overflow = allocatePinned(DATAGRAMS * OVERFLOW_BYTES);
+  /** Of messages that hold several datagrams, the bytes of each; 0: it is one. */
+  readonly #pieceBytes = new Uint32Array(DATAGRAMS);
   #expectedBytes = 0;
 
   constructor() {
@@ -53,8 +69,8 @@ export class ReceiveBatch {
         nameBytes: NAME_BYTES,
         vectors: address + vectors,
         vectorCount: 2,
-        control: 0,
-        controlBytes: 0,
+        control: address + CONTROLS + index * CONTROL_BYTES,
+        controlBytes: CONTROL_BYTES,
       });
       const overflow = this.#overflow.address + index * OVERFLOW_BYTES + MAX_EXPECTED_BYTES;
       writeVector(view, vectors + IOVEC_BYTES, overflow, MAX_DATAGRAM_BYTES);
@@ -62,18 +78,40 @@ export class ReceiveBatch {
     this.#expect(ETHERNET_DATAGRAM_BYTES);
   }
 
+  /** Has the kernel hand over in one piece what came so from its sender or its card (UDP_GRO, udp(7)), if it can. */
+  static prepare(fd: number): void {
+    try {
+      sockets.setOption(fd, SOL_UDP, UDP_GRO, 1);
+    } catch {
+      // Before Linux 5.0 they come one by one.
+    }
+  }
+
   /** Receives what waits in the socket, up to a bound. True: there may be more. */
   receive(fd: number, receive: DatagramsReceiver): boolean {
     const count = sockets.receiveMessages(fd, this.#headers.address, DATAGRAMS);
     // An error of an earlier datagram is told once; there may be datagrams behind it.
     if (count < 0) return count !== -EAGAIN;
-    for (let index = 0; index < count; index++) {
-      this.#headers.view.setUint32(index * MMSGHDR_BYTES + MSGHDR_NAME_BYTES_OFFSET, NAME_BYTES, true);
-    }
+    this.#readPieces(count);
     this.#handOn(count, receive);
     const last = this.#lengthOf(count - 1);
     if (count > 1 && last !== this.#expectedBytes && last === this.#lengthOf(count - 2)) this.#expect(last);
     return count === DATAGRAMS;
+  }
+
+  /** Notes how long the datagrams of each message are, and makes the headers ready for the next call. */
+  #readPieces(count: number): void {
+    const { view } = this.#headers;
+    for (let index = 0; index < count; index++) {
+      const header = index * MMSGHDR_BYTES;
+      const control = CONTROLS + index * CONTROL_BYTES;
+      const isJoined =
+        view.getUint32(header + MSGHDR_CONTROL_BYTES_OFFSET, true) > 0 &&
+        view.getUint32(control + CONTROL_TYPE_OFFSET, true) === UDP_GRO;
+      this.#pieceBytes[index] = isJoined ? view.getUint32(control + CONTROL_VALUE_OFFSET, true) : 0;
+      view.setUint32(header + MSGHDR_NAME_BYTES_OFFSET, NAME_BYTES, true);
+      view.setUint32(header + MSGHDR_CONTROL_BYTES_OFFSET, CONTROL_BYTES, true);
+    }
   }
 
   #handOn(count: number, receive: DatagramsReceiver): void {
@@ -81,9 +119,10 @@ export class ReceiveBatch {
     for (let first = 0; first < count; ) {
       const peer = readSocketAddress(this.#headers.bytes, NAMES + first * NAME_BYTES);
       const length = this.#lengthOf(first);
+      const datagramBytes = this.#pieceBytes[first] || length;
       if (length > expected) {
         const start = this.#gather(first);
-        receive(peer, this.#overflow, start, start + length, length);
+        receive(peer, this.#overflow, start, start + length, datagramBytes);
         first++;
         continue;
       }
@@ -94,7 +133,7 @@ export class ReceiveBatch {
         end += this.#lengthOf(next);
         next++;
       }
-      receive(peer, this.#slots, start, end, length);
+      receive(peer, this.#slots, start, end, datagramBytes);
       first = next;
     }
   }

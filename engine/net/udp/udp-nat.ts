@@ -21,7 +21,7 @@ import type { Neighbour } from '../gateway/neighbours';
 import type { Reactor, Watch } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
 import { fromBytes, type IpAddress, isV4, sameAddress, toBytes } from '../wire/ip-address';
-import type { ReceiveBatch } from './receive-batch';
+import { ReceiveBatch } from './receive-batch';
 import { type DatagramRoute, SendBatch } from './send-batch';
 import type { DatagramEnds } from './send-to-guest';
 
@@ -149,6 +149,7 @@ export class UdpNat {
       sockets.setOption(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
       if (v4) sockets.setOption(fd, SOL_IP, IP_RECVERR, 1);
       else sockets.setOption(fd, SOL_IPV6, IPV6_RECVERR, 1);
+      ReceiveBatch.prepare(fd);
       sockets.bind(fd, { address: new Uint8Array(v4 ? 4 : 16), port: 0 });
     } catch {
       sockets.close(fd);

@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { ReceiveBatch } from '../../../../../engine/net/udp/receive-batch';
+import { SendBatch } from '../../../../../engine/net/udp/send-batch';
 import { allocatePinned } from '../../../../../native/pinned-buffer';
-import { AF_INET, AF_INET6, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, sockets } from '../../../../../native/sockets';
+import {
+  AF_INET,
+  AF_INET6,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  sockets,
+  writeSocketAddress,
+} from '../../../../../native/sockets';
 import { pattern } from '../fixtures/test-network';
 
 const LOOPBACK = new Map([
@@ -103,6 +112,39 @@ it.each([1472, 900])('hands on datagrams of one length together, once it has see
     send(sender, receiver, length);
     drain(batch, receiver);
   }
+});
+
+it.each([AF_INET, AF_INET6])('hands on what came in one piece as it came, family %d', (family) => {
+  const [incoming, outgoing] = [new ReceiveBatch(), new SendBatch()];
+  const [receiver, sender] = [bound(family), bound(family)];
+  ReceiveBatch.prepare(receiver);
+  const peerAddress = allocatePinned(32);
+  const peerLength = writeSocketAddress(peerAddress.bytes, 0, sockets.localAddress(receiver));
+  const route = { fd: sender, peerAddress, peerLength, cutsDatagrams: true };
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom(1, 100, 400, 1400, 1472, 9000), fc.integer({ min: 1, max: 30 }), fc.nat(99)), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      (runs) => {
+        const all = runs.flatMap(([bytes, times, last]) => [
+          ...Array<number>(times).fill(bytes),
+          Math.min(last, bytes),
+        ]);
+        for (const length of all) outgoing.add(route, output, length % 97, (length % 97) + length);
+        outgoing.flush();
+        const { got } = drain(incoming, receiver);
+        expect(got.map(({ bytes }) => bytes.length)).toEqual(all);
+        expect(got.every(({ bytes }, index) => bytes.equals(expected(all[index]!)))).toBe(true);
+      },
+    ),
+    { numRuns: 60 },
+  );
+  expect(route.cutsDatagrams).toBe(true);
+  for (let index = 0; index < 40; index++) outgoing.add(route, output, 0, 1400);
+  outgoing.flush();
+  expect(drain(incoming, receiver)).toMatchObject({ runs: 1, got: { length: 40 } });
 });
 
 it('says that there may be more, and when there is none', () => {
