@@ -16,8 +16,8 @@ const DEADLINE_MS = 30_000;
  */
 export function dialGuest(network: Network, endpoint: Endpoint): Promise<Duplex> {
   const address = parseAddress(endpoint.address);
-  const [ours, theirs] = sockets.pair();
   return new Promise((resolve, reject) => {
+    const [ours, theirs] = sockets.pair();
     let timer: NodeJS.Timeout | undefined;
     let isSettled = false;
     const settle = (failure?: string): void => {
