@@ -38,6 +38,8 @@ export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_NOTSENT_LOWAT = 25;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_MORE = 0x8000;
@@ -69,6 +71,8 @@ const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
 const IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000;
 const TUN_F_CSUM_TSO4_TSO6 = 0x01 | 0x02 | 0x04;
+/** Linux 6.2 and later, and only both together. */
+const TUN_F_USO4_USO6 = 0x20 | 0x40;
 const IFNAMSIZ = 16;
 
 /** struct epoll_event is packed on x86-64 only (eventpoll.h, EPOLL_PACKED). */
@@ -96,6 +100,8 @@ const libc = {
   recv: library.func('int64_t recv(int, uintptr_t, size_t, int)'),
   send: library.func('int64_t send(int, uintptr_t, size_t, int)'),
   recvmsg: library.func('int64_t recvmsg(int, uintptr_t, int)'),
+  recvmmsg: library.func('int recvmmsg(int, uintptr_t, uint, int, uintptr_t)'),
+  sendmsg: library.func('int64_t sendmsg(int, uintptr_t, int)'),
   recvfrom: library.func('int64_t recvfrom(int, uintptr_t, size_t, int, uintptr_t, uintptr_t)'),
   sendto: library.func('int64_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint)'),
   read: library.func('int64_t read(int, uintptr_t, size_t)'),
@@ -182,13 +188,19 @@ function putAddress(address: SocketAddress): number {
   return writeSocketAddress(scratch.bytes, ADDRESS, address);
 }
 
-function readSocketAddress(bytes: Buffer, offset: number): SocketAddress {
+/** The address that the kernel wrote; of another family: 0.0.0.0. */
+export function readSocketAddress(bytes: Buffer, offset: number): SocketAddress {
   const family = bytes.readUInt16LE(offset);
   const port = bytes.readUInt16BE(offset + 2);
   if (family === AF_INET) return { address: Uint8Array.from(bytes.subarray(offset + 4, offset + 8)), port };
   if (family !== AF_INET6) return { address: new Uint8Array(4), port: 0 };
   const address = Uint8Array.from(bytes.subarray(offset + 8, offset + 24));
   return { address, port, scope: bytes.readUInt32LE(offset + 24) };
+}
+
+/** Of an IPv4 or IPv6 socket address. */
+export function socketAddressBytes(bytes: Buffer, offset: number): number {
+  return bytes.readUInt16LE(offset) === AF_INET ? 16 : 28;
 }
 
 /** sockaddr_un: 0 u16 family, 2 path with a closing NUL. */
@@ -342,6 +354,11 @@ export const sockets = {
   /** As `sendTo`, with a socket address that `writeSocketAddress` wrote: for peers that get many datagrams. */
   sendToPrepared: (fd: number, address: number, length: number, to: number, toLength: number): number =>
     orErrno(call.sendto(fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL, to, toLength)),
+  /** Fills as many of the `count` struct mmsghdr at `headers` as datagrams wait; their number, or a negated errno. */
+  receiveMessages: (fd: number, headers: number, count: number): number =>
+    orErrno(call.recvmmsg(fd, headers, count, MSG_DONTWAIT, 0)),
+  /** Bytes sent of what the struct msghdr at `header` describes, or a negated errno. */
+  sendMessage: (fd: number, header: number): number => orErrno(call.sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL)),
   read: (fd: number, address: number, length: number): number => orErrno(call.read(fd, address, length)),
   write: (fd: number, address: number, length: number): number => orErrno(call.write(fd, address, length)),
   /** `vectors` is the address of `count` struct iovec {u64 base, u64 length}. */
@@ -364,10 +381,11 @@ export const sockets = {
     orErrno(call.epoll_wait(epoll, address, capacity, timeoutMs)),
 
   /**
-   * Opens a tap device whose frames begin with a 10-byte virtio_net_hdr, offering checksum and TCP segmentation offload.
+   * Opens a tap device whose frames begin with a 10-byte virtio_net_hdr, offering checksum and TCP segmentation offload,
+   * and that of UDP where the kernel has it (`cutsDatagrams`).
    * @param netns path of a network namespace (`/proc/PID/ns/net`) in which the device is.
    */
-  openTap: (name: string, netns?: string): number => {
+  openTap: (name: string, netns?: string): { readonly fd: number; readonly cutsDatagrams: boolean } => {
     if (Buffer.byteLength(name) >= IFNAMSIZ) throw new NativeError(`opening tap ${name}`, 'ENAMETOOLONG');
     const fd =
       netns === undefined
@@ -381,8 +399,9 @@ export const sockets = {
       check('ioctl(TUNSETIFF)', call.ioctl(fd, TUNSETIFF, request.address));
       scratch.bytes.writeInt32LE(10, VALUE);
       check('ioctl(TUNSETVNETHDRSZ)', call.ioctl(fd, TUNSETVNETHDRSZ, scratch.address + VALUE));
-      check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6));
-      return fd;
+      const cutsDatagrams = call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6 | TUN_F_USO4_USO6) === 0;
+      if (!cutsDatagrams) check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6));
+      return { fd, cutsDatagrams };
     } catch (error) {
       call.close(fd);
       throw error;

@@ -3,7 +3,6 @@ import { allocatePinned } from '../../native/pinned-buffer';
 import {
   AF_INET,
   AF_INET6,
-  IPPROTO_UDP,
   SO_KEEPALIVE,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -32,7 +31,9 @@ import { Reactor } from './reactor/reactor';
 import { Switch } from './switch/switch';
 import type { TcpEnds } from './tcp/tcp-context';
 import { isConnecting, TcpStack, type TcpTarget } from './tcp/tcp-stack';
-import { type DeliverDatagram, UDP_HEADER_BYTES, UdpNat } from './udp/udp-nat';
+import { ReceiveBatch } from './udp/receive-batch';
+import { type DatagramEnds, sendToGuest, UDP_HEADER_BYTES } from './udp/send-to-guest';
+import { UdpNat } from './udp/udp-nat';
 import { BROADCAST, type MacAddress } from './wire/ethernet';
 import {
   formatAddress,
@@ -50,8 +51,6 @@ const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
 /** `yiaddr`, RFC 2131 section 2. */
 const DHCP_YIADDR_OFFSET = 16;
-/** RFC 791 section 3.1: what an IPv4 packet can hold; IPv6's 20 more are never sent in one piece anyway. */
-const MAX_IPV4_BODY_BYTES = 65_535 - 20;
 /** A guest that can make mistakes happen can't fill the log with them. */
 const MAX_LOGGED_FAULTS = 20;
 const BROADCAST_V4 = ipv4(0xffff_ffff);
@@ -105,6 +104,8 @@ export class Network {
   readonly tcp: TcpStack;
   readonly switch: Switch;
   readonly gateway: Gateway;
+  /** Memory for datagrams of the host's sockets while they are handed on. */
+  readonly incoming = new ReceiveBatch();
   readonly #options: NetworkOptions;
   readonly #policy: HostPolicy;
   readonly #writer: PacketWriter;
@@ -165,8 +166,7 @@ export class Network {
           if (where.kind === 'host') this.#ping.send(packet, where.address);
           else if (where.kind === 'refuse') this.gateway.refuse(packet, 'address');
         },
-        fragment: (packet, identification, offsetAndFlags) =>
-          this.#reassembly.receive(packet, identification, offsetAndFlags),
+        fragment: (packet, place) => this.#reassembly.receive(packet, place),
       },
     });
     this.switch = new Switch(mac, plan.mtu, (link, source, buffer, start, end, verified) =>
@@ -184,7 +184,9 @@ export class Network {
       reactor: this.reactor,
       idleMs: options.udpIdleMs ?? DEFAULT_UDP_IDLE_MS,
       maxBindings: DEFAULT_UDP_BINDINGS,
-      deliver: this.#deliver,
+      incoming: this.incoming,
+      deliver: (neighbour, ends, buffer, start, end, datagramBytes) =>
+        sendToGuest(this.#writer, neighbour, ends, buffer, start, end, datagramBytes),
       asSeenByGuest: (address, guest) => this.asSeenByGuest(address, guest),
       failed: (neighbour, failure) => sendUdpFailure(this.#writer, neighbour, failure),
     });
@@ -196,7 +198,7 @@ export class Network {
       log: options.log,
     });
     this.#reassembly = new Reassembly(this.reactor, (fragment, buffer, start, end) =>
-      this.gateway.receiveIpv4(fragment.neighbour.link, fragment.neighbour.mac, buffer, start, end, fragment.verified),
+      this.gateway.receiveIp(fragment.neighbour, buffer, start, end, fragment.verified),
     );
   }
 
@@ -215,9 +217,15 @@ export class Network {
   /**
    * Opens a connection to a guest for a connected socket of the host, which the network owns from now on; `from` is the
    * socket's peer. A guest that is expected and not up yet is waited for. False: there is no such guest, or no port or
-   * connection left; the socket is then still the caller's.
+   * connection left; the socket is then still the caller's. `onAnswer` is told once whether the guest took it.
    */
-  connectToGuest(fd: number, from: IpEndpoint, named: IpAddress, guestPort: number): boolean {
+  connectToGuest(
+    fd: number,
+    from: IpEndpoint,
+    named: IpAddress,
+    guestPort: number,
+    onAnswer?: (open: boolean) => void,
+  ): boolean {
     const guest = this.#locate(named);
     const neighbour = guest && this.gateway.neighbours.find(guest);
     if (guest === undefined || neighbour === undefined) return false;
@@ -225,12 +233,12 @@ export class Network {
     const remote = isVisit ? this.gatewayFor(guest) : this.asSeenByGuest(from.address, guest);
     for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
       const remotePort = attempt === 0 && from.port > 0 ? from.port : this.#nextEphemeralPort();
-      if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd)) return true;
+      if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd, onAnswer)) return true;
     }
     return false;
   }
 
-  /** Sends a datagram to a guest as coming from `port` of the gateway. False: there is no such guest (yet). */
+  /** Sends datagrams, as `sendToGuest`, as coming from `port` of the gateway. False: there is no such guest (yet). */
   sendToGuest(
     named: IpAddress,
     guestPort: number,
@@ -238,11 +246,13 @@ export class Network {
     buffer: PinnedBuffer,
     start: number,
     end: number,
+    datagramBytes: number,
   ): boolean {
     const guest = this.#locate(named);
     const neighbour = guest && this.gateway.neighbours.find(guest);
     if (guest === undefined || neighbour?.present !== true) return false;
-    this.#deliver(neighbour, this.gatewayFor(guest), port, guest, guestPort, buffer, start, end);
+    const ends = { source: this.gatewayFor(guest), sourcePort: port, guest, guestPort };
+    sendToGuest(this.#writer, neighbour, ends, buffer, start, end, datagramBytes);
     return true;
   }
 
@@ -325,7 +335,11 @@ export class Network {
     }
     const ends = { guest: source, guestPort: sourcePort, remote: destination, remotePort: destinationPort };
     service(buffer.bytes.subarray(start, end), flowOf(ends), (payload) =>
-      this.#send(neighbour, destination, destinationPort, source, sourcePort, payload),
+      this.#send(
+        neighbour,
+        { source: destination, sourcePort: destinationPort, guest: source, guestPort: sourcePort },
+        payload,
+      ),
     );
   }
 
@@ -338,35 +352,16 @@ export class Network {
     if (given !== 0) this.gateway.neighbours.learn(0, 0, MAPPED_PREFIX, given, neighbour.mac, neighbour.link);
     const guest = answer.destination === 'broadcast' ? BROADCAST_V4 : ipv4(answer.ip);
     const to = answer.destination === 'broadcast' ? { mac: BROADCAST, link: neighbour.link, present: true } : neighbour;
-    this.#send(to, gateway, DHCP_SERVER_PORT, guest, DHCP_CLIENT_PORT, answer.payload);
+    const ends = { source: gateway, sourcePort: DHCP_SERVER_PORT, guest, guestPort: DHCP_CLIENT_PORT };
+    this.#send(to, ends, answer.payload);
   }
 
-  #send(
-    neighbour: Neighbour,
-    source: IpAddress,
-    sourcePort: number,
-    guest: IpAddress,
-    guestPort: number,
-    payload: Uint8Array,
-  ): void {
-    if (payload.length > this.#reply.bytes.length - UDP_HEADER_BYTES) return;
+  #send(neighbour: Neighbour, ends: DatagramEnds, payload: Uint8Array): void {
+    const { length } = payload;
+    if (length > this.#reply.bytes.length - UDP_HEADER_BYTES) return;
     this.#reply.bytes.set(payload);
-    this.reactor.enter(() =>
-      this.#deliver(neighbour, source, sourcePort, guest, guestPort, this.#reply, 0, payload.length),
-    );
+    this.reactor.enter(() => sendToGuest(this.#writer, neighbour, ends, this.#reply, 0, length, length));
   }
-
-  readonly #deliver: DeliverDatagram = (neighbour, source, sourcePort, guest, guestPort, buffer, start, end) => {
-    const writer = this.#writer;
-    const bodyBytes = UDP_HEADER_BYTES + end - start;
-    if (bodyBytes > MAX_IPV4_BODY_BYTES) return;
-    const offset = writer.begin(neighbour, source, guest, IPPROTO_UDP);
-    const { view } = writer;
-    view.setUint16(offset, sourcePort);
-    view.setUint16(offset + 2, guestPort);
-    view.setUint16(offset + 4, bodyBytes);
-    writer.sendDatagram(neighbour.link, UDP_HEADER_BYTES, 6, buffer, start, end - start);
-  };
 }
 
 function ownAddresses(plan: NetworkPlan): readonly OwnAddresses[] {

@@ -1,17 +1,20 @@
-import { type SocketAddress, sockets } from '../../../native/sockets';
+import { allocatePinned } from '../../../native/pinned-buffer';
+import { type SocketAddress, writeSocketAddress } from '../../../native/sockets';
 import type { IpPacket } from '../gateway/ip-packet';
 import type { Reactor } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
+import { type DatagramRoute, SendBatch } from '../udp/send-batch';
 import { type IpEndpoint, sameAddress } from '../wire/ip-address';
 
 const FIRST_PORT = 20_000;
 const MAX_PEERS = 4096;
 const IDLE_MS = 120_000;
 
-interface Peer {
+/** Socket addresses of IPv4 and IPv6 have 16 and 28 bytes. */
+const ADDRESS_BYTES = 32;
+
+interface Peer extends DatagramRoute {
   readonly key: string;
-  readonly fd: number;
-  readonly address: SocketAddress;
   readonly guest: IpEndpoint;
   usedMs: number;
 }
@@ -20,10 +23,13 @@ interface Peer {
 export class PeerPorts {
   readonly #byPort = new Map<number, Peer>();
   readonly #ports = new Map<string, number>();
+  readonly #outgoing = new SendBatch();
+  readonly #endFlushing: () => void;
   readonly #sweepTimer: Timer;
   #next = 0;
 
   constructor(private readonly reactor: Reactor) {
+    this.#endFlushing = reactor.atTurnEnd(() => this.#outgoing.flush());
     this.#sweepTimer = reactor.timer(() => this.#sweep());
   }
 
@@ -43,7 +49,10 @@ export class PeerPorts {
       port = FIRST_PORT + this.#next;
     }
     this.#next = (this.#next + 1) % (2 * MAX_PEERS);
-    this.#byPort.set(port, { key, fd, address, guest, usedMs: this.reactor.nowMs });
+    const peerAddress = allocatePinned(ADDRESS_BYTES);
+    const peerLength = writeSocketAddress(peerAddress.bytes, 0, address);
+    const usedMs = this.reactor.nowMs;
+    this.#byPort.set(port, { key, fd, peerAddress, peerLength, cutsDatagrams: true, guest, usedMs });
     this.#ports.set(key, port);
     if (!this.#sweepTimer.pending) this.#sweepTimer.set(this.reactor.nowMs + IDLE_MS);
     return port;
@@ -55,7 +64,7 @@ export class PeerPorts {
     if (peer === undefined || peer.guest.port !== guestPort || !sameAddress(peer.guest.address, packet.source))
       return false;
     peer.usedMs = this.reactor.nowMs;
-    sockets.sendTo(peer.fd, packet.buffer.address + start, end - start, peer.address);
+    this.#outgoing.add(peer, packet.buffer, start, end);
     return true;
   }
 
@@ -66,6 +75,7 @@ export class PeerPorts {
 
   close(): void {
     this.#sweepTimer.clear();
+    this.#endFlushing();
   }
 
   #sweep(): void {
@@ -79,6 +89,7 @@ export class PeerPorts {
   }
 
   #remove(port: number, peer: Peer): void {
+    if (this.#outgoing.holds(peer)) this.#outgoing.flush();
     this.#byPort.delete(port);
     this.#ports.delete(peer.key);
   }

@@ -16,14 +16,23 @@ import { readArpRequest, sendArpReply } from './arp';
 import { answerEcho, icmpChecksumHolds, isEchoRequest, sendUnreachable } from './icmp';
 import type { IpPacket } from './ip-packet';
 import type { NeighbourDiscovery } from './ndp';
-import { Neighbours } from './neighbours';
+import { type Neighbour, Neighbours } from './neighbours';
 import type { PacketWriter } from './packet-writer';
+import type { FragmentPlace } from './reassembly';
 
 const IPV4_HEADER_BYTES = 20;
 const IPV4_CHECKSUM_OFFSET = 10;
 const IPV6_HEADER_BYTES = 40;
-const MORE_FRAGMENTS_OR_OFFSET = 0x3fff;
+const MORE_FRAGMENTS = 0x2000;
+const FRAGMENT_OFFSET = 0x1fff;
 const DONT_FRAGMENT = 0x4000;
+
+/**
+ * The next header of a packet of IPv6 that is a fragment. RFC 8200 section 4.5: 0 u8 next header, 1 u8 reserved, 2 u16
+ * offset in its upper 13 bits and the "more" flag in its lowest, 4 u32 identification.
+ */
+const IPPROTO_FRAGMENT = 44;
+const FRAGMENT_HEADER_BYTES = 8;
 
 /** What the gateway hands on. All are called with packets that are whole and whose IP header is sound. */
 export interface Transports {
@@ -32,8 +41,8 @@ export interface Transports {
   udp(packet: IpPacket, sourcePort: number, destinationPort: number, start: number, end: number): void;
   /** An echo request for somebody else than us. */
   echo(packet: IpPacket): void;
-  /** An IPv4 fragment; answers nothing, but may come back with the whole packet by `receiveIpv4`. */
-  fragment(packet: IpPacket, identification: number, offsetAndFlags: number): void;
+  /** A fragment; answers nothing, but may come back with the whole packet by `receiveIp`. */
+  fragment(packet: IpPacket, place: FragmentPlace): void;
 }
 
 export interface GatewayOptions {
@@ -67,7 +76,7 @@ export class Gateway {
     const ip = start + ETHERNET_HEADER_BYTES;
     switch (buffer.view.getUint16(start + ETHERTYPE_OFFSET)) {
       case ETHERTYPE_IPV4:
-        this.receiveIpv4(link, source, buffer, ip, end, verified);
+        this.#receiveIpv4(link, source, buffer, ip, end, verified);
         return;
       case ETHERTYPE_IPV6:
         this.#receiveIpv6(link, source, buffer, ip, end, verified);
@@ -80,8 +89,14 @@ export class Gateway {
     }
   }
 
+  /** An IP packet that is not in a frame, of a guest that has said so much already. */
+  receiveIp({ mac, link }: Neighbour, buffer: PinnedBuffer, start: number, end: number, verified: boolean): void {
+    if (buffer.view.getUint8(start) >> 4 === 4) this.#receiveIpv4(link, mac, buffer, start, end, verified);
+    else this.#receiveIpv6(link, mac, buffer, start, end, verified);
+  }
+
   /** An IPv4 packet at `start`; what lies behind its own length is padding. */
-  receiveIpv4(link: Link, mac: MacAddress, buffer: PinnedBuffer, start: number, end: number, verified: boolean): void {
+  #receiveIpv4(link: Link, mac: MacAddress, buffer: PinnedBuffer, start: number, end: number, verified: boolean): void {
     const { view } = buffer;
     const headerBytes = end - start >= IPV4_HEADER_BYTES ? (view.getUint8(start) & 0x0f) * 4 : 0;
     const totalBytes = headerBytes === 0 ? 0 : view.getUint16(start + 2);
@@ -117,9 +132,10 @@ export class Gateway {
       verified,
       dontFragment: (fragment & DONT_FRAGMENT) !== 0,
     };
-    if ((fragment & MORE_FRAGMENTS_OR_OFFSET) !== 0) {
-      this.#options.transports.fragment(packet, view.getUint16(start + 4), fragment & MORE_FRAGMENTS_OR_OFFSET);
-    } else this.#dispatch(packet);
+    const last = (fragment & MORE_FRAGMENTS) === 0;
+    const offset = (fragment & FRAGMENT_OFFSET) * 8;
+    if (last && offset === 0) this.#dispatch(packet);
+    else this.#options.transports.fragment(packet, { identification: view.getUint16(start + 4), offset, last });
   }
 
   #receiveIpv6(link: Link, mac: MacAddress, buffer: PinnedBuffer, start: number, end: number, verified: boolean): void {
@@ -140,7 +156,7 @@ export class Gateway {
     }
     // Unspecified while a guest finds out whether its address is its own (RFC 4862 section 5.4).
     const unspecified = source.w0 === 0 && source.w1 === 0 && source.w2 === 0 && source.w3 === 0;
-    this.#dispatch({
+    const packet: IpPacket = {
       neighbour: unspecified
         ? { mac, link, present: true }
         : this.neighbours.learn(source.w0, source.w1, source.w2, source.w3, mac, link),
@@ -154,7 +170,26 @@ export class Gateway {
       end: bodyEnd,
       verified,
       dontFragment: true,
-    });
+    };
+    if (packet.protocol === IPPROTO_FRAGMENT) this.#receiveIpv6Fragment(packet);
+    else this.#dispatch(packet);
+  }
+
+  #receiveIpv6Fragment(packet: IpPacket): void {
+    const { start, end } = packet;
+    const { view } = packet.buffer;
+    const protocol = end - start >= FRAGMENT_HEADER_BYTES ? view.getUint8(start) : IPPROTO_FRAGMENT;
+    // A fragment of a fragment is nothing that a sender could mean.
+    if (protocol === IPPROTO_FRAGMENT) {
+      this.drops.malformed++;
+      return;
+    }
+    const inner = { ...packet, protocol, start: start + FRAGMENT_HEADER_BYTES };
+    const field = view.getUint16(start + 2);
+    const place = { identification: view.getUint32(start + 4), offset: field & ~7, last: (field & 1) === 0 };
+    // RFC 6946: whole, and no part of any other.
+    if (place.last && place.offset === 0) this.#dispatch(inner);
+    else this.#options.transports.fragment(inner, place);
   }
 
   #dispatch(packet: IpPacket): void {

@@ -10,6 +10,10 @@ const IPV6_HEADER_BYTES = 40;
 const DEFAULT_TTL = 64;
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
+/** Layout: gateway.ts. */
+const IPPROTO_FRAGMENT = 44;
+const FRAGMENT_HEADER_BYTES = 8;
+const NEXT_HEADER_OFFSET = 6;
 const NOTHING = allocatePinned(8);
 
 /** An OutgoingFrame that is filled anew for each frame. */
@@ -45,6 +49,7 @@ export class PacketWriter {
   #offset = 0;
   #pseudo = 0;
   #identification = 0;
+  #identification6 = 0;
 
   /** @param mtu bytes of an IP packet. */
   constructor(
@@ -58,6 +63,11 @@ export class PacketWriter {
 
   get bytes(): Buffer {
     return this.#header.bytes;
+  }
+
+  /** What a packet to that address can hold behind its IP header. */
+  bodyBytesTo(destination: IpAddress): number {
+    return this.mtu - (isV4(destination) ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
   }
 
   /** Begins a packet and answers where its transport header goes. */
@@ -100,7 +110,7 @@ export class PacketWriter {
   /**
    * Sends the packet begun: a transport header of `transportBytes` at the offset that `begin` gave, then the payload.
    * The checksum at `checksumOffset` of the transport header is seen to; -1: there is none. With `segmentBytes` the
-   * payload may be cut into several packets (TCP only).
+   * payload may be cut into several packets: TCP's on every link, datagrams on one that `cutsDatagrams`.
    */
   send(
     link: Neighbour['link'],
@@ -123,7 +133,7 @@ export class PacketWriter {
       view.setUint16(ip + 10, 0);
       view.setUint16(ip + 10, finish(sumBytes(view, ip, ip + IPV4_HEADER_BYTES)));
     } else {
-      view.setUint16(ip + 4, bodyBytes);
+      view.setUint16(ip + 4, this.#offset - ip - IPV6_HEADER_BYTES + bodyBytes);
     }
     const frame = this.#frame;
     frame.headerBytes = this.#offset - HEADROOM + transportBytes;
@@ -140,10 +150,7 @@ export class PacketWriter {
     return link.send(frame as OutgoingFrame);
   }
 
-  /**
-   * As `send`, for datagrams of any size: in IPv4 fragments when one packet of the MTU can't hold it. False for an IPv6
-   * packet that is too long.
-   */
+  /** As `send`, for datagrams of any size: in fragments when one packet of the MTU can't hold it. */
   sendDatagram(
     link: Neighbour['link'],
     transportBytes: number,
@@ -154,9 +161,9 @@ export class PacketWriter {
   ): boolean {
     const fits = this.#offset - this.#ip + transportBytes + payloadBytes <= this.mtu;
     if (fits) return this.send(link, transportBytes, checksumOffset, payload, payloadStart, payloadBytes);
-    if (!this.#isV4) return false;
     if (checksumOffset >= 0) this.#sumWhole(transportBytes, checksumOffset, payload, payloadStart, payloadBytes);
-    return this.#sendFragments(link, transportBytes, payload, payloadStart, payloadBytes);
+    if (this.#isV4) return this.#sendFragments(link, transportBytes, payload, payloadStart, payloadBytes);
+    return this.#sendIpv6Fragments(link, transportBytes, payload, payloadStart, payloadBytes);
   }
 
   /** Makes the checksum of a packet that goes out in pieces, of which no link sees the whole. */
@@ -198,6 +205,33 @@ export class PacketWriter {
       const from = Math.max(0, offset - transportBytes);
       view.setUint16(this.#ip + 6, (offset / 8) | (end < wholeBytes ? MORE_FRAGMENTS : 0));
       this.#identification = identification;
+      if (!this.send(link, header, -1, payload, payloadStart + from, end - transportBytes - from)) return false;
+    }
+    return true;
+  }
+
+  /** RFC 8200 section 4.5; the header that says so stands between the packet's and the transport's. */
+  #sendIpv6Fragments(
+    link: Neighbour['link'],
+    transportBytes: number,
+    payload: PinnedBuffer,
+    payloadStart: number,
+    payloadBytes: number,
+  ): boolean {
+    const { view, bytes } = this.#header;
+    const fragment = this.#offset;
+    bytes.copyWithin(fragment + FRAGMENT_HEADER_BYTES, fragment, fragment + transportBytes);
+    this.#offset = fragment + FRAGMENT_HEADER_BYTES;
+    view.setUint16(fragment, view.getUint8(this.#ip + NEXT_HEADER_OFFSET) << 8);
+    view.setUint8(this.#ip + NEXT_HEADER_OFFSET, IPPROTO_FRAGMENT);
+    view.setUint32(fragment + 4, this.#identification6++ >>> 0);
+    const step = (this.mtu - IPV6_HEADER_BYTES - FRAGMENT_HEADER_BYTES) & ~7;
+    const wholeBytes = transportBytes + payloadBytes;
+    for (let offset = 0; offset < wholeBytes; offset += step) {
+      const end = Math.min(offset + step, wholeBytes);
+      const header = offset === 0 ? transportBytes : 0;
+      const from = Math.max(0, offset - transportBytes);
+      view.setUint16(fragment + 2, offset | (end < wholeBytes ? 1 : 0));
       if (!this.send(link, header, -1, payload, payloadStart + from, end - transportBytes - from)) return false;
     }
     return true;

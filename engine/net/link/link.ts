@@ -6,9 +6,10 @@ export const HEADROOM = 16;
 /**
  * A frame on its way to a guest: headers, then payload. Both are only valid during the call.
  *
- * TCP senders may leave two things to the link, as drivers do to a NIC: the checksum (`checksumStart` ≥ 0: the field at
+ * Senders may leave two things to the link, as drivers do to a NIC: the checksum (`checksumStart` ≥ 0: the field at
  * `checksumStart + checksumOffset` holds the folded sum of the pseudo header) and the cutting into segments
- * (`segmentBytes` > 0: payload bytes per segment; the headers are those of the first).
+ * (`segmentBytes` > 0: payload bytes per segment; the headers are those of the first). Datagrams are only left to a link
+ * that says `cutsDatagrams`.
  */
 export interface OutgoingFrame {
   /** Starts at byte HEADROOM. */
@@ -36,6 +37,8 @@ export interface Link {
   readonly name: string;
   /** Bytes that wait in the link because the other end doesn't read; a link that has some says `full`. */
   readonly full: boolean;
+  /** Cuts UDP as it does TCP: `segmentBytes` for each datagram, the rest in the last; lengths are those of the whole. */
+  readonly cutsDatagrams?: boolean;
   /** Sends a frame, or drops it when the link is full (as a NIC does) and answers false. */
   send(frame: OutgoingFrame): boolean;
   /** Called when a link that was full is so no more. */

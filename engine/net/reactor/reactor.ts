@@ -69,7 +69,10 @@ export class Reactor {
   /** Slots released in this turn: a later event of the same turn may still name them. */
   #released: number[] = [];
   #again: Slot[] = [];
-  readonly #timers = new TimerHeap();
+  readonly #timers = new TimerHeap(() => {
+    // Within a turn its end looks at the heap.
+    if (!this.#turning) this.#arm();
+  });
   readonly #flushers = new Set<() => void>();
   readonly #poll = pollReadable(this.#epoll, () => this.#run());
   #wake: NodeJS.Timeout | undefined;
@@ -93,18 +96,7 @@ export class Reactor {
   }
 
   timer(action: () => void): Timer {
-    const inner = this.#timers.create(action);
-    // Outside of a turn nobody else would look at the heap.
-    return {
-      set: (dueMs) => {
-        inner.set(dueMs);
-        if (!this.#turning) this.#arm();
-      },
-      clear: () => inner.clear(),
-      get pending() {
-        return inner.pending;
-      },
-    };
+    return this.#timers.create(action);
   }
 
   /** `flush` runs at the end of every turn, for work that is cheaper done once for many frames. Answers how to end that. */

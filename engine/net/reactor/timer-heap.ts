@@ -39,6 +39,9 @@ class HeapTimer implements Timer {
 export class TimerHeap {
   readonly #heap: HeapTimer[] = [];
 
+  /** @param changed called after a timer was set to an earlier time than the heap knew of it. */
+  constructor(private readonly changed: () => void = () => undefined) {}
+
   create(action: () => void): Timer {
     return new HeapTimer(this, action);
   }
@@ -69,6 +72,7 @@ export class TimerHeap {
       this.#heap.push(timer);
     }
     this.#rise(timer.index);
+    this.changed();
   }
 
   remove(timer: HeapTimer): void {

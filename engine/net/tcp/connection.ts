@@ -42,6 +42,8 @@ export class Connection implements TcpClient {
   /** An acknowledgment is due at the end of this turn. */
   ackDue = false;
   waitsForLink = false;
+  /** Told once, of a connection to the guest, whether the guest took it. */
+  onAnswer: ((open: boolean) => void) | undefined;
 
   readonly openedMs: number;
 
@@ -162,6 +164,7 @@ export class Connection implements TcpClient {
   destroy(): void {
     if (this.phase === 'closed') return;
     this.phase = 'closed';
+    this.#answer(false);
     this.#timer.clear();
     this.#host.close();
     this.#receiver.close();
@@ -283,9 +286,16 @@ export class Connection implements TcpClient {
     this.#acknowledge();
   }
 
+  #answer(open: boolean): void {
+    const tell = this.onAnswer;
+    this.onAnswer = undefined;
+    tell?.(open);
+  }
+
   /** `window` is in bytes. */
   #becomeOpen(sequence: number, acknowledged: number, window: number): void {
     this.phase = 'open';
+    this.#answer(true);
     this.#sender.open(sequence, acknowledged, window);
     this.#host.writable = true;
     this.#host.readable = true;

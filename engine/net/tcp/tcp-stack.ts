@@ -154,12 +154,14 @@ export class TcpStack implements TcpContext {
 
   /**
    * Opens a connection to a guest for an accepted socket of the host, which the stack owns from now on.
+   * @param onAnswer told once whether the guest took it.
    * @returns false when the ends are taken or the network has all the connections it may; the socket is then still the caller's.
    */
-  connect(ends: TcpEnds, neighbour: Neighbour, fd: number): boolean {
+  connect(ends: TcpEnds, neighbour: Neighbour, fd: number, onAnswer?: (open: boolean) => void): boolean {
     if (this.#table.size >= this.#options.maxConnections || this.#table.find(ends) !== undefined) return false;
     this.#opened++;
     const connection = new Connection(this, ends, neighbour, fd, hash(ends), 'syn-sent');
+    connection.onAnswer = onAnswer;
     this.#table.add(connection);
     this.reactor.enter(() => connection.openToGuest());
     return true;

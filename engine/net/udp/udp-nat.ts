@@ -2,13 +2,13 @@ import { allocatePinned, type PinnedBuffer } from '../../../native/pinned-buffer
 import {
   AF_INET,
   AF_INET6,
-  EAGAIN,
   EPOLLERR,
   IP_RECVERR,
   IP_TTL,
   IPV6_RECVERR,
   IPV6_UNICAST_HOPS,
   SO_RCVBUF,
+  SO_SNDBUF,
   SOCK_DGRAM,
   SOL_IP,
   SOL_IPV6,
@@ -21,26 +21,13 @@ import type { Neighbour } from '../gateway/neighbours';
 import type { Reactor, Watch } from '../reactor/reactor';
 import type { Timer } from '../reactor/timer-heap';
 import { fromBytes, type IpAddress, isV4, sameAddress, toBytes } from '../wire/ip-address';
+import { ReceiveBatch } from './receive-batch';
+import { type DatagramRoute, SendBatch } from './send-batch';
+import type { DatagramEnds } from './send-to-guest';
 
-/** UDP header, RFC 768: 0 u16 source, 2 u16 destination, 4 u16 length, 6 u16 checksum. */
-export const UDP_HEADER_BYTES = 8;
-
-const MAX_DATAGRAM_BYTES = 65_536;
-const DATAGRAMS_IN_A_ROW = 64;
+const BATCHES_IN_A_ROW = 4;
 const ERRORS_IN_A_ROW = 16;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
-
-/** Sends a datagram to a guest: bytes [start, end) of `buffer`. */
-export type DeliverDatagram = (
-  neighbour: Neighbour,
-  source: IpAddress,
-  sourcePort: number,
-  guest: IpAddress,
-  guestPort: number,
-  buffer: PinnedBuffer,
-  start: number,
-  end: number,
-) => void;
 
 export interface UdpNatOptions {
   readonly reactor: Reactor;
@@ -48,7 +35,17 @@ export interface UdpNatOptions {
   readonly idleMs: number;
   /** Source ports at once; when there are more, the quarter that was silent longest goes. */
   readonly maxBindings: number;
-  readonly deliver: DeliverDatagram;
+  /** Memory for what comes from the host's side. */
+  readonly incoming: ReceiveBatch;
+  /** Sends datagrams of `datagramBytes`, the last maybe shorter, to a guest. */
+  readonly deliver: (
+    neighbour: Neighbour,
+    ends: DatagramEnds,
+    buffer: PinnedBuffer,
+    start: number,
+    end: number,
+    datagramBytes: number,
+  ) => void;
   /** As which address a guest knows an address of the host's side. */
   readonly asSeenByGuest: (address: IpAddress, guest: IpAddress) => IpAddress;
   /** Something on the way answered a guest's datagram with an ICMP message. */
@@ -71,18 +68,16 @@ export interface UdpFailure {
 }
 
 /** One source port of a guest, and the host's socket that stands for it: full cone, anybody may answer (RFC 4787). */
-interface Binding {
+interface Binding extends DatagramRoute {
   readonly guest: IpAddress;
   readonly guestPort: number;
   /** Where the guest was when it last sent: its link may have been replaced. */
   neighbour: Neighbour;
-  readonly fd: number;
   readonly watch: Watch;
   usedMs: number;
   /** Where the last datagram went, as the kernel wants it. */
   peer: IpAddress | undefined;
   peerPort: number;
-  readonly peerAddress: PinnedBuffer;
   peerLength: number;
   /** Hop limit of the socket: the guest's, so that its traceroute works. */
   hopLimit: number;
@@ -91,10 +86,12 @@ interface Binding {
 /** Takes guests' datagrams to the host's network and the answers back. */
 export class UdpNat {
   readonly #bindings = new Map<number | string, Binding>();
-  readonly #input = allocatePinned(MAX_DATAGRAM_BYTES);
+  readonly #outgoing = new SendBatch();
   readonly #sweepTimer: Timer;
+  readonly #endFlushing: () => void;
 
   constructor(private readonly options: UdpNatOptions) {
+    this.#endFlushing = options.reactor.atTurnEnd(() => this.#outgoing.flush());
     this.#sweepTimer = options.reactor.timer(() => this.#sweep());
   }
 
@@ -109,26 +106,26 @@ export class UdpNat {
     binding.usedMs = this.options.reactor.nowMs;
     binding.neighbour = packet.neighbour;
     if (binding.peerPort !== port || binding.peer === undefined || !sameAddress(binding.peer, address)) {
+      if (this.#outgoing.holds(binding)) this.#outgoing.flush();
       binding.peer = address;
       binding.peerPort = port;
       binding.peerLength = writeSocketAddress(binding.peerAddress.bytes, 0, { address: toBytes(address), port });
+      binding.cutsDatagrams = true;
     }
-    const { fd, peerAddress, peerLength } = binding;
     // We are a hop, too.
     const hopLimit = Math.max(1, packet.hopLimit - 1);
     if (binding.hopLimit !== hopLimit) {
+      if (this.#outgoing.holds(binding)) this.#outgoing.flush();
       binding.hopLimit = hopLimit;
-      if (isV4(address)) sockets.setOption(fd, SOL_IP, IP_TTL, hopLimit);
-      else sockets.setOption(fd, SOL_IPV6, IPV6_UNICAST_HOPS, hopLimit);
+      if (isV4(address)) sockets.setOption(binding.fd, SOL_IP, IP_TTL, hopLimit);
+      else sockets.setOption(binding.fd, SOL_IPV6, IPV6_UNICAST_HOPS, hopLimit);
     }
-    const from = packet.buffer.address + start;
-    const sent = sockets.sendToPrepared(fd, from, end - start, peerAddress.address, peerLength);
-    // That may be the error of an earlier datagram, which waits in the socket and is told only once.
-    if (sent < 0 && sent !== -EAGAIN) sockets.sendToPrepared(fd, from, end - start, peerAddress.address, peerLength);
+    this.#outgoing.add(binding, packet.buffer, start, end);
   }
 
   close(): void {
     this.#sweepTimer.clear();
+    this.#endFlushing();
     for (const [key, binding] of this.#bindings) this.#remove(key, binding);
   }
 
@@ -149,8 +146,10 @@ export class UdpNat {
     }
     try {
       sockets.setOption(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+      sockets.setOption(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
       if (v4) sockets.setOption(fd, SOL_IP, IP_RECVERR, 1);
       else sockets.setOption(fd, SOL_IPV6, IPV6_RECVERR, 1);
+      ReceiveBatch.prepare(fd);
       sockets.bind(fd, { address: new Uint8Array(v4 ? 4 : 16), port: 0 });
     } catch {
       sockets.close(fd);
@@ -170,6 +169,7 @@ export class UdpNat {
       peerPort: 0,
       peerAddress: allocatePinned(32),
       peerLength: 0,
+      cutsDatagrams: true,
       hopLimit: 0,
     };
     this.#bindings.set(key, binding);
@@ -178,15 +178,16 @@ export class UdpNat {
   }
 
   #receive(binding: Binding): void {
-    const { deliver, asSeenByGuest, reactor } = this.options;
-    for (let count = 0; count < DATAGRAMS_IN_A_ROW; count++) {
-      const length = sockets.receiveFrom(binding.fd, this.#input.address, MAX_DATAGRAM_BYTES);
-      if (length === -EAGAIN) return;
-      if (length < 0) continue;
-      binding.usedMs = reactor.nowMs;
-      const peer = sockets.lastPeer();
-      const source = asSeenByGuest(fromBytes(peer.address), binding.guest);
-      deliver(binding.neighbour, source, peer.port, binding.guest, binding.guestPort, this.#input, 0, length);
+    const { incoming, deliver, asSeenByGuest, reactor } = this.options;
+    const { guest, guestPort } = binding;
+    for (let batches = 0; batches < BATCHES_IN_A_ROW; batches++) {
+      const more = incoming.receive(binding.fd, (peer, buffer, start, end, datagramBytes) => {
+        binding.usedMs = reactor.nowMs;
+        const source = asSeenByGuest(fromBytes(peer.address), guest);
+        const ends = { source, sourcePort: peer.port, guest, guestPort };
+        deliver(binding.neighbour, ends, buffer, start, end, datagramBytes);
+      });
+      if (!more) return;
     }
     binding.watch.again();
   }
@@ -226,6 +227,7 @@ export class UdpNat {
   }
 
   #remove(key: number | string, binding: Binding): void {
+    if (this.#outgoing.holds(binding)) this.#outgoing.flush();
     this.#bindings.delete(key);
     binding.watch.close();
     sockets.close(binding.fd);

@@ -7,6 +7,8 @@ import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { buildPeer, describeWith, PROJECT } from '../../support/peers';
 
+jest.setTimeout(60_000);
+
 const peer = buildPeer('vmnet-client');
 
 /** VPNKit's tests use this one. */

@@ -12,6 +12,8 @@ import { buildPeer, describeWith, PROJECT } from '../../support/peers';
 import { until } from '../../support/until';
 import { countDescriptors, resolve, type Wire, wireOf } from '../../unit/engine/net/ethernet/network-fixture';
 
+jest.setTimeout(60_000);
+
 const peer = buildPeer('gvproxy');
 
 interface Foreign {

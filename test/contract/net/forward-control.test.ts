@@ -14,6 +14,8 @@ import { buildPeer, describeWith } from '../../support/peers';
 import { ask, countDescriptors, echo, isFree, startEcho } from '../../unit/engine/net/control/control-fixture';
 import { LoopbackForwarder } from '../../unit/engine/net/control/loopback-forwarder';
 
+jest.setTimeout(60_000);
+
 const peer = buildPeer('vpnkit-client');
 
 interface Answer {

@@ -101,7 +101,11 @@ async function onTap(
     const network = new TapNetwork(spawn(program, args, { env: ENVIRONMENT, stdio: 'pipe' }));
     try {
       expect(await network.line()).toBe('ready');
-      await namespace.ip('link set tap0 mtu 1500 up', 'addr add 192.168.65.3/24 dev tap0');
+      await namespace.ip(
+        'link set tap0 mtu 1500 up',
+        'addr add 192.168.65.3/24 dev tap0',
+        'addr add fd00:6879:706b:6974::99/64 dev tap0 nodad',
+      );
       await use(namespace, network);
       expect((await network.figures()).faults).toEqual([]);
     } finally {
@@ -136,8 +140,38 @@ for length in (0, 1, 1472, 3001, 20001):
 print('answered')
 `;
 
-async function ping(namespace: Namespace): Promise<boolean> {
-  const { stdout, output } = await namespace.run('python3', ['-c', PING]);
+/** Sends datagrams of all sizes to an echo on the host, `argv[1]` a port, `argv[2]` an address, and wants them back. */
+const DATAGRAMS = `
+import os, socket, sys
+port, host = int(sys.argv[1]), sys.argv[2]
+s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+s.settimeout(10)
+for length in (0, 1, 1452, 1453, 1472, 1473, 8192, 65507):
+    data = os.urandom(length)
+    s.sendto(data, (host, port))
+    assert s.recv(70000) == data, length
+print('answered')
+`;
+
+/** What the kernel leaves uncut for its device (UDP_SEGMENT, udp(7)) comes back datagram by datagram. */
+const UNCUT = `
+import os, socket, sys
+port, host = int(sys.argv[1]), sys.argv[2]
+s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+s.settimeout(10)
+for length, size in ((20500, 1000), (1200, 1200), (1201, 1200), (44 * 1452, 1452), (640, 10)):
+    data = os.urandom(length)
+    s.setsockopt(17, 103, size)
+    s.sendto(data, (host, port))
+    for at in range(0, length, size):
+        assert s.recv(70000) == data[at:at + size], (length, size, at)
+print('answered')
+`;
+
+async function python(namespace: Namespace, script: string, ...words: readonly (string | number)[]): Promise<boolean> {
+  const { stdout, output } = await namespace.run('python3', ['-c', script, ...words.map(String)]);
   if (stdout.trim() !== 'answered') throw new Error(output);
   return true;
 }
@@ -199,6 +233,7 @@ describeWith('a guest with the TCP of Linux', missing, () => {
       // Source ports of datagrams stay for a while, one for each of the two runs.
       expect(after.descriptors - before.descriptors).toBeLessThanOrEqual(2);
       expect(after.lentBytes).toBe(0);
+      expect(after.heapBytes - before.heapBytes).toBeLessThan(3 * MEGABYTE);
       // The pool is kept; nothing else is.
       expect(after.rssBytes - before.rssBytes).toBeLessThan(64 * 1024 * 1024 + 60 * MEGABYTE);
     });
@@ -209,7 +244,7 @@ describeWith('a guest with the TCP of Linux', missing, () => {
       const before = await network.figures();
       const results = (await guest(namespace, 'scan', 1, 65_535)) as Record<string, number>;
       expect((results['ECONNREFUSED'] ?? 0) + (results['open'] ?? 0)).toBe(65_535);
-      if (noPython === undefined) expect(await ping(namespace)).toBe(true);
+      if (noPython === undefined) expect(await python(namespace, PING)).toBe(true);
       expect(await guest(namespace, 'upload', servers.sink, 5 * MEGABYTE)).toBe(true);
       // Other programs of this host listen, too, and may keep what they were called by.
       const open = results['open'] ?? 0;
@@ -219,6 +254,32 @@ describeWith('a guest with the TCP of Linux', missing, () => {
       });
       expect(after.descriptors - before.descriptors).toBeLessThanOrEqual(open);
     });
+  }, 60_000);
+});
+
+describeWith('datagrams of a guest with the UDP of Linux', [...missing, noPython], () => {
+  const HOST_ADDRESSES = ['192.168.65.2', 'fd00:6879:706b:6974::2'] as const;
+
+  test('of all sizes come through, in fragments both ways, and in pieces that nobody has cut', async () => {
+    const echo6 = createSocket({ type: 'udp6', recvBufferSize: 4 * 1024 * 1024 });
+    echo6.on('message', (payload, from) => echo6.send(payload, from.port, from.address));
+    echo6.bind(0, '::1');
+    await once(echo6, 'listening');
+    try {
+      await onTap(async (namespace, network) => {
+        const before = await network.figures();
+        for (const host of HOST_ADDRESSES) {
+          const port = host.includes(':') ? echo6.address().port : servers.datagrams;
+          expect(await python(namespace, DATAGRAMS, port, host)).toBe(true);
+          expect(await python(namespace, UNCUT, port, host)).toBe(true);
+        }
+        const after = await network.figures();
+        // A source port for each run.
+        expect(after.descriptors - before.descriptors).toBeLessThanOrEqual(4);
+      });
+    } finally {
+      echo6.close();
+    }
   }, 60_000);
 });
 

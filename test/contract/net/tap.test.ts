@@ -9,6 +9,8 @@ import path from 'node:path';
 import { type Namespace, whyNoNamespaces, withNamespace } from '../../support/namespace';
 import { describeWith, PROJECT } from '../../support/peers';
 
+jest.setTimeout(60_000);
+
 const PROGRAM = path.join(PROJECT, 'dist/vpnkit.cjs');
 
 /** What the guest finds out, as one line of JSON. */

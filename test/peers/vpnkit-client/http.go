@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 
 	gvproxy "github.com/containers/gvisor-tap-vsock/pkg/client"
+	"github.com/containers/gvisor-tap-vsock/pkg/transport"
 	"github.com/containers/gvisor-tap-vsock/pkg/types"
 	"github.com/moby/vpnkit/go/pkg/vpnkit"
 )
@@ -44,7 +46,8 @@ func newVpnkit(socket string) player {
 }
 
 // newGvproxy knows expose and unexpose with a "forward", list, leases, zones,
-// and add with a "zone".
+// add with a "zone", and tunnel to an "ip" and a "port", by which it says a
+// "text" and tells what it hears until the end.
 func newGvproxy(socket string) player {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -57,6 +60,9 @@ func newGvproxy(socket string) player {
 		var command struct {
 			Forward types.ExposeRequest `json:"forward"`
 			Zone    types.Zone          `json:"zone"`
+			IP      string              `json:"ip"`
+			Port    int                 `json:"port"`
+			Text    string              `json:"text"`
 		}
 		read(fields, &command)
 
@@ -76,8 +82,30 @@ func newGvproxy(socket string) player {
 			return client.ListDNS()
 		case "add":
 			return nil, client.AddDNS(&command.Zone)
+		case "tunnel":
+			return tunnel(socket, command.IP, command.Port, command.Text)
 		default:
 			return unknown(do)
 		}
 	}
+}
+
+func tunnel(socket, ip string, port int, text string) (any, error) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+
+	if err := transport.Tunnel(conn, ip, port); err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write([]byte(text)); err != nil {
+		return nil, err
+	}
+	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+		return nil, err
+	}
+	heard, err := io.ReadAll(conn)
+	return string(heard), err
 }

@@ -119,6 +119,37 @@ describe('echo requests', () => {
     expect(whole.subarray(4)).toEqual(body.subarray(4));
   });
 
+  it('over IPv6, too, where a single fragment is a whole packet (RFC 6946)', () => {
+    const send = (body: Uint8Array, fragment: number): void =>
+      guest.send({
+        ...{ source: GUEST_IP6, destination: GATEWAY_IP6, protocol: ICMPV6, identification: 9 },
+        ...{ body, fragment },
+      });
+    const body = echo(GATEWAY_IP6, pattern(4001));
+    send(body.subarray(0, 1400), 1);
+    send(echo(GATEWAY_IP6, pattern(20)), 0);
+    expect(answers().map((one) => one.body.length)).toEqual([28]);
+    send(body.subarray(2800), 2800);
+    expect(answers()).toEqual([]);
+    send(body.subarray(1400, 2800), 1401);
+    const whole = Buffer.concat(answers().map((one) => one.body));
+    expect([whole[0], whole.length]).toEqual([129, body.length]);
+    expect(whole.subarray(4)).toEqual(body.subarray(4));
+  });
+
+  it('in a fragment of a fragment, or in half a fragment header, are dropped', () => {
+    const inner = Buffer.concat([Buffer.from([ICMPV6, 0, 0, 0, 0, 0, 0, 9]), echo(GATEWAY_IP6, pattern(20))]);
+    for (const [protocol, body, fragment] of [
+      [44, inner, 0],
+      [44, inner.subarray(0, 7), undefined],
+    ] as const) {
+      const fields = { source: GUEST_IP6, destination: GATEWAY_IP6, protocol, body };
+      guest.send(fragment === undefined ? fields : { ...fields, fragment });
+    }
+    expect(answers()).toEqual([]);
+    expect(network.gateway.drops.malformed).toBe(2);
+  });
+
   it('that are broken are counted and dropped', () => {
     const good = echo(GATEWAY_IP, pattern(10));
     const bad = Buffer.from(good);

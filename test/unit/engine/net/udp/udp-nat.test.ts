@@ -98,29 +98,77 @@ it('uses one port of the host for one of the guest, whoever it talks to, and let
   expect(answer).toMatchObject({ source: HOST_IP, sourcePort: stranger.port, destinationPort: 4000 });
 });
 
-it('carries the longest datagrams both ways, in fragments', async () => {
-  const guest = new FakeGuest(openNetwork());
-  const peer = await peerOnHost();
-  const payload = pattern(65_507);
-  const body = udpBytes(GUEST_IP, HOST_IP, 4000, peer.port, payload);
-  for (let at = 0; at < body.length; at += 1480) {
-    const fragment = (at / 8) | (at + 1480 < body.length ? 0x2000 : 0);
+it.each([
+  [GUEST_IP, HOST_IP, '127.0.0.1', 65_507],
+  [GUEST_IP6, HOST_IP6, '::1', 65_527],
+])('carries the longest datagrams of %s both ways, in fragments', async (ip, alias, loopback, longest) => {
+  const v4 = ip === GUEST_IP;
+  const guest = new FakeGuest(openNetwork(), ip);
+  const peer = await peerOnHost(loopback);
+  const payload = pattern(longest);
+  const body = udpBytes(ip, alias, 4000, peer.port, payload);
+  for (let at = 0; at < body.length; at += 1440) {
+    const more = at + 1440 < body.length;
     guest.send({
-      destination: HOST_IP,
+      destination: alias,
       protocol: UDP,
-      body: body.subarray(at, at + 1480),
-      fragment,
+      body: body.subarray(at, at + 1440),
+      fragment: v4 ? (at / 8) | (more ? 0x2000 : 0) : at | (more ? 1 : 0),
       identification: 3,
     });
   }
   const heard = await peer.next();
   expect(heard.payload.equals(payload)).toBe(true);
-  peer.socket.send(payload, heard.port, '127.0.0.1');
+  peer.socket.send(payload, heard.port, loopback);
   const parts: Packet[] = [];
   do parts.push(await guest.packets.next());
-  while ((parts.at(-1)!.fragment & 0x2000) !== 0);
+  while ((parts.at(-1)!.fragment & (v4 ? 0x2000 : 1)) !== 0);
   const answer = readDatagram({ body: Buffer.concat(parts.map((part) => part.body)) });
   expect(answer.payload.equals(payload)).toBe(true);
+});
+
+it.each([
+  [GUEST_IP, HOST_IP, '127.0.0.1'],
+  [GUEST_IP6, HOST_IP6, '::1'],
+])('keeps the order and the lengths of what %s sends in one go, whoever it is for', async (ip, alias, loopback) => {
+  const guest = new FakeGuest(openNetwork(), ip);
+  const peers = [await peerOnHost(loopback), await peerOnHost(loopback)] as const;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.record({
+          bytes: fc.constantFrom(0, 1, 700, 700, 700, 1399, 1400, 1400, 1400),
+          peer: fc.constantFrom(0, 0, 0, 1),
+          hopLimit: fc.constantFrom(64, 64, 64, 9),
+        }),
+        { minLength: 1, maxLength: 60 },
+      ),
+      async (datagrams) => {
+        const all = datagrams.map(({ bytes, peer, hopLimit }, index) => {
+          const payload = Buffer.from(pattern(bytes, index + 1));
+          const body = udpBytes(ip, alias, 4000, peers[peer]!.port, payload);
+          return { peer, payload, frame: guest.frame({ destination: alias, protocol: UDP, body, hopLimit }) };
+        });
+        guest.link.inject(...all.map(({ frame }) => frame));
+        for (const { peer, payload } of all) expect((await peers[peer]!.next()).payload.equals(payload)).toBe(true);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+it('brings what the host sends in one go, to a link that cuts nothing', async () => {
+  const lengths = [1400, 1400, 1400, 1400, 9, 1400, 1400, 0, 1400, 1401];
+  const guest = new FakeGuest(openNetwork());
+  const peer = await peerOnHost();
+  sendTo(guest, peer.port, Buffer.from('hello'));
+  const { port } = await peer.next();
+  // One after the other, as `send` of a socket that waits for a name does not keep the order.
+  for (const [index, bytes] of lengths.entries()) {
+    await new Promise((resolve) => peer.socket.send(pattern(bytes, index + 1), port, '127.0.0.1', resolve));
+  }
+  for (const [index, bytes] of lengths.entries())
+    expect((await answerTo(guest)).payload.equals(pattern(bytes, index + 1))).toBe(true);
 });
 
 it('sends nothing that IPv4 cannot hold', async () => {
