@@ -2,18 +2,9 @@ import { bridgeToVpnkit, type VpnkitBridge } from '../../../../../engine/net/eth
 import { type EthernetServer, serveEthernet } from '../../../../../engine/net/ethernet/serve-ethernet';
 import { QEMU_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import {
-  countDescriptors,
-  GATEWAY_MAC,
-  NetworkFixture,
-  OTHER_UUID,
-  openOnce,
-  resolve,
-  UUID,
-  type Wire,
-  wireOf,
-} from './network-fixture';
+import { GATEWAY_MAC, NetworkFixture, OTHER_UUID, openOnce, resolve, UUID, type Wire, wireOf } from './network-fixture';
 
 const MAC = '025000000001';
 

@@ -3,8 +3,9 @@ import { FrameRelay } from '../../../../../engine/net/ethernet/frame-relay';
 import { QEMU_FRAMING, VPNKIT_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import { countDescriptors, frameBytes, type Wire, wireOf } from './network-fixture';
+import { frameBytes, type Wire, wireOf } from './network-fixture';
 
 let before: number;
 let reactor: Reactor;
