@@ -1,6 +1,6 @@
+import { canonicalAddress, formatEndpoint, parsePort, socketPathFault, splitHostPort } from '../endpoint-text';
 import type { Endpoint } from '../flow';
 import type { HostSide } from '../forwards/forwarder';
-import { canonicalAddress, formatEndpoint, parsePort, socketPathFault, splitHostPort } from './address';
 import type { ListedForward } from './forward-table';
 import { BodyError, parseFields } from './json-body';
 

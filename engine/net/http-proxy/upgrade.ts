@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
+import { joinStreams } from '../join-streams';
 import { relayHead, writeRefusal } from './answers';
 import { ConnectFailure } from './dial';
 import { hasBody, MAX_HEAD_BYTES } from './exchange';
@@ -8,7 +9,6 @@ import type { Guest, ProxyCore } from './guest';
 import { pairs, rewriteResponseHeaders, tokensOf, valuesOf } from './headers';
 import { chooseNextHop, type NextHop } from './next-hop';
 import { refuse } from './routing';
-import { joinStreams } from './tunnel';
 
 /** Headers that make the offer, and their names in Connection. */
 const OFFER = new Set(['upgrade', 'http2-settings']);
