@@ -263,7 +263,7 @@ export class Network {
 
   /** Our own address of the guest's family. */
   gatewayFor(guest: IpAddress): IpAddress {
-    return (this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses)).gateway;
+    return this.#ownFor(guest).gateway;
   }
 
   #nextEphemeralPort(): number {
@@ -277,8 +277,12 @@ export class Network {
    */
   asSeenByGuest(address: IpAddress, guest: IpAddress): IpAddress {
     if (isV4(address) === isV4(guest) && this.#policy.destinationOf(address, 0).kind === 'host') return address;
-    const own = this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses);
+    const own = this.#ownFor(guest);
     return own.hostAlias ?? own.gateway;
+  }
+
+  #ownFor(guest: IpAddress): OwnAddresses {
+    return this.#own.find(({ gateway }) => isV4(gateway) === isV4(guest)) ?? (this.#own[0] as OwnAddresses);
   }
 
   /** Ends all connections and links. */

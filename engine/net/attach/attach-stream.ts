@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { sockets } from '../../../native/sockets';
-import { splice } from '../control/splice';
+import { joinStreams } from '../join-streams';
 import type { Link } from '../link/link';
 import { createStreamLink, VPNKIT_FRAMING } from '../link/stream-link';
 import { type AttachmentPoint, attachByMac } from './attach-by-mac';
@@ -12,6 +12,6 @@ export function attachStream(gateway: AttachmentPoint, stream: Duplex): Link {
   const [ours, theirs] = sockets.pair();
   const options = { name: 'a stream', framing: VPNKIT_FRAMING, mtu: plan.mtu };
   const link = attachByMac(gateway, (receive) => createStreamLink(reactor, ours, options, receive));
-  splice(stream, new Socket({ fd: theirs, readable: true, writable: true, allowHalfOpen: false }));
+  joinStreams(stream, new Socket({ fd: theirs, readable: true, writable: true, allowHalfOpen: false }));
   return link;
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { EngineError } from '../../errors';
-import { socketPathFault } from '../control/address';
+import { socketPathFault } from '../endpoint-text';
 
 /** Where a program listens: a unix socket, or a listening socket that it was started with. */
 export type SocketUrl = { readonly kind: 'path'; readonly path: string } | { readonly kind: 'fd'; readonly fd: number };

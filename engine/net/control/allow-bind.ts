@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors';
-import { canonicalAddress } from './address';
+import { canonicalAddress } from '../endpoint-text';
 
 /** Addresses that stand for every address. */
 const ANY = ['0.0.0.0', '::'];

@@ -1,4 +1,4 @@
-import { canonicalAddress } from './address';
+import { canonicalAddress } from '../endpoint-text';
 import { BodyError, JsonFields, parseFields } from './json-body';
 
 /** A name inside of a zone; either `name` or `regexp` says which names it answers for. */

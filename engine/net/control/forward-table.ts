@@ -1,5 +1,5 @@
+import { formatEndpoint } from '../endpoint-text';
 import type { Forward, Forwarder, ForwardSpec, HostSide } from '../forwards/forwarder';
-import { formatEndpoint } from './address';
 import { type ForwardRules, openForward } from './open-forward';
 
 /** What an interface wants to see again when it lists a forward. */

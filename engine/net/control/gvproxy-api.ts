@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors';
-import { sameHostSide } from './address';
+import { sameHostSide } from '../forwards/forwarder';
 import { type Answer, type Handler, json, nothing, type Routes, text } from './answer';
 import { type DnsZone, formatZone, parseZone } from './dns-zone';
 import type { ForwardTable, ListedForward } from './forward-table';

@@ -1,6 +1,6 @@
+import { canonicalAddress, formatEndpoint, parsePort, socketPathFault, splitHostPort } from '../endpoint-text';
 import type { Endpoint } from '../flow';
 import type { HostSide } from '../forwards/forwarder';
-import { canonicalAddress, formatEndpoint, parsePort, socketPathFault, splitHostPort } from './address';
 import type { ListedForward } from './forward-table';
 import { BodyError, parseFields } from './json-body';
 
@@ -68,6 +68,7 @@ export function formatForward({ spec, label }: ListedForward): GvproxyForward {
 
 function parseUnixRemote(remote: string): Endpoint {
   const [, scheme = '', rest = ''] = /^([^:/]*):\/\/(.*)$/.exec(remote) ?? [];
+  // gvproxy's own words for schemes that it does not know; its ssh-tunnel is one of those here.
   if (scheme !== 'tcp') throw new BodyError(`remote protocol for unix forwarder is not implemented: ${scheme}`);
   const { host, port } = splitOrThrow(rest);
   return guestEnd(host, port);

@@ -3,7 +3,7 @@ import { lstat } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { EngineError } from '../../errors';
-import { socketPathFault } from './address';
+import { socketPathFault } from '../endpoint-text';
 
 /** A unix socket that is listened on. */
 export interface ControlListener {

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
+import { canonicalAddress, parsePort } from '../endpoint-text';
 import type { Endpoint } from '../flow';
-import { canonicalAddress, parsePort } from './address';
+import { joinStreams } from '../join-streams';
 import type { RequestTarget } from './request-head';
-import { splice } from './splice';
 
 /** Requests after which a connection no longer carries HTTP. What is absent answers 501. */
 export interface Takeovers {
@@ -50,7 +50,7 @@ async function openTunnel(stream: Duplex, endpoint: Endpoint, dial: NonNullable<
     return;
   }
   stream.write('OK');
-  splice(stream, guest);
+  joinStreams(stream, guest);
 }
 
 function parseEndpoint(query: URLSearchParams): Endpoint | string {

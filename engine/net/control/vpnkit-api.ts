@@ -1,6 +1,6 @@
 import { EngineError } from '../../errors';
-import type { ForwardSpec } from '../forwards/forwarder';
-import { sameEndpoint, sameHostSide } from './address';
+import { sameEndpoint } from '../endpoint-text';
+import { type ForwardSpec, sameHostSide } from '../forwards/forwarder';
 import { type Answer, type Handler, json, nothing, type Routes } from './answer';
 import type { ForwardTable, ListedForward } from './forward-table';
 import { BodyError } from './json-body';

@@ -1,6 +1,6 @@
+import { canonicalAddress, formatEndpoint, socketPathFault } from '../endpoint-text';
 import type { Endpoint } from '../flow';
 import type { ForwardSpec } from '../forwards/forwarder';
-import { canonicalAddress, formatEndpoint, socketPathFault } from './address';
 import type { ListedForward } from './forward-table';
 import { BodyError, parseFields } from './json-body';
 

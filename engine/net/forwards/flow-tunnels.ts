@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import * as v from 'valibot';
 import { parseIpv4, prefixContains, prefixOf } from '../addressing/ipv4';
-import { socketPathFault } from '../control/address';
-import { splice } from '../control/splice';
+import { socketPathFault } from '../endpoint-text';
 import type { FlowEnds, StreamService } from '../flow';
+import { joinStreams } from '../join-streams';
 import { parseJsonList } from './json-list';
 
 const MAX_TUNNELS = 1024;
@@ -97,7 +97,7 @@ function openTunnel(path: string, stream: Socket, { source, destination }: FlowE
     accepted = true;
     clearTimeout(timer);
     if (bytes.length > end) program.unshift(bytes.subarray(end));
-    splice(stream, program);
+    joinStreams(stream, program);
   };
   program.on('data', look);
   program.once('connect', () => {

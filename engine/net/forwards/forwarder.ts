@@ -1,7 +1,14 @@
+import { sameEndpoint } from '../endpoint-text';
 import type { Endpoint } from '../flow';
 
 /** Where a forward listens on the host: an address and port (0: the host chooses one), or a unix socket's path. */
 export type HostSide = Endpoint | { readonly path: string };
+
+/** Whether two forwards would want the same thing of the host. */
+export function sameHostSide(a: HostSide, b: HostSide): boolean {
+  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
+  return sameEndpoint(a, b);
+}
 
 /** A way from the host into the guests' network. The guest's end is always an address of the gateway's network. */
 export interface ForwardSpec {

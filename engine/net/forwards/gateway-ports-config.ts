@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { EngineError } from '../../errors';
-import { parsePort } from '../control/address';
+import { parsePort } from '../endpoint-text';
 import { isV4, parseAddress } from '../wire/ip-address';
 import type { GatewayPort } from './gateway-ports';
 import { parseJsonList } from './json-list';

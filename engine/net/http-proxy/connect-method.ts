@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { joinStreams } from '../join-streams';
 import { relayHead, writeHead, writeRefusal } from './answers';
 import { ConnectFailure, type Destination, formatDestination } from './dial';
 import { MAX_HEAD_BYTES } from './exchange';
@@ -8,7 +9,6 @@ import { type Guest, type ProxyCore, routeFor } from './guest';
 import { pairs, type RawHeaders, rewriteRequestHeaders, rewriteResponseHeaders, valuesOf } from './headers';
 import { targetOf } from './next-hop';
 import { refuse } from './routing';
-import { joinStreams } from './tunnel';
 import type { UpstreamProxy } from './upstream-proxy';
 
 /** An upstream proxy that reaches the host or doesn't has said so by then. */

@@ -15,7 +15,7 @@ export type Dial = (to: Destination, signal: AbortSignal) => Promise<Socket>;
 /** Finds out that the other end is gone from a flow that is silent for long, without ending silent flows. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** Opens connections as any program on the host does, names resolved by the host. */
+/** Connects a socket of this process: the host's routes, and its resolver for names. */
 export const dialHost: Dial = (to, signal) =>
   new Promise((resolve, reject) => {
     signal.throwIfAborted();

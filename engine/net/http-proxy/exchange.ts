@@ -3,6 +3,7 @@ import {
   type IncomingMessage,
   type OutgoingMessage,
   request as openRequest,
+  type RequestOptions,
   type ServerResponse,
 } from 'node:http';
 import { pipeline } from 'node:stream';
@@ -41,19 +42,16 @@ export function hasBody(request: IncomingMessage): boolean {
   return hasHeader(request.rawHeaders, 'transfer-encoding') || lengths.some((length) => Number(length) !== 0);
 }
 
+/** The request as Node's client sends it on. */
+export function optionsOf({ to, path, headers }: NextHop, { method }: IncomingMessage): RequestOptions {
+  return { host: to.host, port: to.port, method, path, headers, maxHeaderSize: MAX_HEAD_BYTES };
+}
+
 function send(guest: Guest, hop: NextHop, request: IncomingMessage, response: ServerResponse, mayRetry: boolean): void {
   guest.agent.keepOnly(hop.to);
   let outgoing: ClientRequest;
   try {
-    outgoing = openRequest({
-      agent: guest.agent,
-      host: hop.to.host,
-      port: hop.to.port,
-      method: request.method,
-      path: hop.path,
-      headers: hop.headers,
-      maxHeaderSize: MAX_HEAD_BYTES,
-    });
+    outgoing = openRequest({ ...optionsOf(hop, request), agent: guest.agent });
   } catch (error) {
     sendRefusal(response, refuse(400, `The request can't be sent on: ${(error as Error).message}.`));
     return;

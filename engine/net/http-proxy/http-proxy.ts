@@ -21,7 +21,7 @@ const COMPLAINT_MS = 10_000;
 export interface HttpProxyOptions {
   /** The configuration in force, asked for every request. */
   readonly config: () => HttpProxyConfig;
-  /** Opens connections to origins and upstream proxies; as any program of the host unless given. */
+  /** Opens connections to origins and upstream proxies; `dialHost` unless given. */
   readonly dial?: Dial;
   /** Addresses and names of the gateway, so that requests to its own proxy ports are refused. */
   readonly ownHosts?: readonly string[];

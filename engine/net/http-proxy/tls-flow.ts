@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { FlowEnds } from '../flow';
+import { joinStreams } from '../join-streams';
 import { MAX_HELLO_BYTES, readServerName } from './client-hello';
 import { askForTunnel, isOpen } from './connect-method';
 import { type Destination, formatDestination } from './dial';
 import type { ProxyCore } from './guest';
 import { chooseRoute } from './routing';
-import { joinStreams } from './tunnel';
 import type { UpstreamProxy } from './upstream-proxy';
 
 /** A client of TLS speaks first, at once. Whoever is silent for so long is judged by its address alone. */

@@ -1,14 +1,14 @@
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
+import { joinStreams } from '../join-streams';
 import { relayHead, writeRefusal } from './answers';
 import { ConnectFailure } from './dial';
-import { hasBody, MAX_HEAD_BYTES } from './exchange';
+import { hasBody, optionsOf } from './exchange';
 import type { Guest, ProxyCore } from './guest';
 import { pairs, rewriteResponseHeaders, tokensOf, valuesOf } from './headers';
 import { chooseNextHop, type NextHop } from './next-hop';
 import { refuse } from './routing';
-import { joinStreams } from './tunnel';
 
 /** Headers that make the offer, and their names in Connection. */
 const OFFER = new Set(['upgrade', 'http2-settings']);
@@ -50,15 +50,7 @@ export async function serveUpgrade(core: ProxyCore, guest: Guest, request: Incom
 }
 
 function offer({ stream, gone }: Guest, socket: Socket, request: IncomingMessage, hop: NextHop): void {
-  const outgoing = openRequest({
-    createConnection: () => socket,
-    host: hop.to.host,
-    port: hop.to.port,
-    method: request.method,
-    path: hop.path,
-    headers: hop.headers,
-    maxHeaderSize: MAX_HEAD_BYTES,
-  });
+  const outgoing = openRequest({ ...optionsOf(hop, request), createConnection: () => socket });
   outgoing.maxHeadersCount = 0;
   let answered = false;
   const abandon = (): void => void outgoing.destroy();

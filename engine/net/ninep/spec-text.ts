@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors';
-import { canonicalAddress, formatEndpoint, parsePort, socketPathFault } from '../control/address';
+import { canonicalAddress, formatEndpoint, parsePort, socketPathFault } from '../endpoint-text';
 import type { Endpoint } from '../flow';
 import type { ForwardSpec } from '../forwards/forwarder';
 

@@ -1,11 +1,11 @@
 // The program vpnkit against the Go client that VPNKit ships, by the list of VPNKit's own tests.
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { buildPeer, describeWith, PROJECT } from '../../support/peers';
+import { temporaryFolder } from '../../support/temporary-folder';
 
 jest.setTimeout(60_000);
 
@@ -60,7 +60,7 @@ describeWith('the Ethernet socket', [peer.available ? undefined : peer.reason], 
   let guests: Guests;
 
   beforeEach(async () => {
-    folder = mkdtempSync(path.join(tmpdir(), 'hk-ethernet-'));
+    folder = temporaryFolder();
     socket = path.join(folder, 'ethernet.sock');
     const child = spawn(process.execPath, [path.join(PROJECT, 'dist/vpnkit.cjs'), '--ethernet', socket], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -77,7 +77,6 @@ describeWith('the Ethernet socket', [peer.available ? undefined : peer.reason], 
     program.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
     expect(existsSync(socket)).toBe(false);
-    rmSync(folder, { recursive: true });
   });
 
   test('gives a guest an interface, and by DHCP its address', async () => {

@@ -1,16 +1,17 @@
 // Machines of ours in somebody else's network: gvisor-tap-vsock's gvproxy, and a vpnkit of another process.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { bridgeToVpnkit, type VpnkitBridge } from '../../../engine/net/ethernet/bridge-to-vpnkit';
 import { QEMU_FRAMING } from '../../../engine/net/link/stream-link';
 import { Reactor } from '../../../engine/net/reactor/reactor';
 import { sockets } from '../../../native/sockets';
+import { countDescriptors } from '../../support/descriptors';
 import { buildPeer, describeWith, PROJECT } from '../../support/peers';
+import { temporaryFolder } from '../../support/temporary-folder';
 import { until } from '../../support/until';
-import { countDescriptors, resolve, type Wire, wireOf } from '../../unit/engine/net/ethernet/network-fixture';
+import { resolve, type Wire, wireOf } from '../../unit/engine/net/ethernet/network-fixture';
 
 jest.setTimeout(60_000);
 
@@ -76,7 +77,7 @@ for (const foreign of [gvproxy, vpnkit]) {
 
     beforeEach(async () => {
       lines.length = 0;
-      folder = mkdtempSync(path.join(tmpdir(), 'hk-foreign-'));
+      folder = temporaryFolder();
       socket = path.join(folder, 'ethernet.sock');
       program = foreign.start(socket);
       await once(program, 'spawn');
@@ -93,13 +94,14 @@ for (const foreign of [gvproxy, vpnkit]) {
     });
 
     afterEach(async () => {
-      bridge.close();
-      reactor.close();
-      await guest.close();
-      const after = countDescriptors();
-      await kill();
-      rmSync(folder, { recursive: true });
-      expect(after).toBeLessThanOrEqual(before);
+      try {
+        bridge.close();
+        reactor.close();
+        await guest.close();
+        expect(countDescriptors()).toBeLessThanOrEqual(before);
+      } finally {
+        await kill();
+      }
     });
 
     test('gets its card there and reaches the gateway', async () => {

@@ -1,8 +1,6 @@
 // Our control interfaces against the clients that others wrote for them, and our answers beside VPNKit's own.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { ControlServer } from '../../../engine/net/control/control-server';
@@ -10,8 +8,10 @@ import type { DnsZone } from '../../../engine/net/control/dns-zone';
 import { type ControlListener, listenControl } from '../../../engine/net/control/listen-control';
 import { createPortTree } from '../../../engine/net/ninep/port-tree';
 import { type NinePConnection, serveNineP } from '../../../engine/net/ninep/serve-nine-p';
+import { countDescriptors } from '../../support/descriptors';
 import { buildPeer, describeWith } from '../../support/peers';
-import { ask, countDescriptors, echo, isFree, startEcho } from '../../unit/engine/net/control/control-fixture';
+import { temporaryFolder } from '../../support/temporary-folder';
+import { ask, type Echo, echo, isFree, startEcho } from '../../unit/engine/net/control/control-fixture';
 import { LoopbackForwarder } from '../../unit/engine/net/control/loopback-forwarder';
 
 jest.setTimeout(60_000);
@@ -60,7 +60,7 @@ describeWith('forwards', [peer.available ? undefined : peer.reason], () => {
   let folder: string;
   let socket: string;
   let forwarder: LoopbackForwarder;
-  let guest: Awaited<ReturnType<typeof startEcho>>;
+  let guest: Echo;
   let server: ControlServer;
   let listener: ControlListener;
   let portListener: ControlListener;
@@ -69,7 +69,7 @@ describeWith('forwards', [peer.available ? undefined : peer.reason], () => {
   const clients: Client[] = [];
 
   beforeEach(async () => {
-    folder = mkdtempSync(path.join(tmpdir(), 'hk-forwards-'));
+    folder = temporaryFolder();
     socket = path.join(folder, 'control.sock');
     forwarder = new LoopbackForwarder();
     guest = await startEcho();
@@ -91,7 +91,6 @@ describeWith('forwards', [peer.available ? undefined : peer.reason], () => {
     await Promise.all(served.splice(0).map(({ closed }) => closed));
     await forwarder.closeAll();
     await guest.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   const connect = (kind: 'http' | 'gvproxy' | '9p'): Client => {

@@ -3,19 +3,19 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:chil
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Namespace, whyNoNamespaces, withNamespace } from '../../support/namespace';
 import { describeWith } from '../../support/peers';
+import { temporaryFolder } from '../../support/temporary-folder';
 import { until } from '../../support/until';
 import { bundle, ENVIRONMENT } from './fixtures/bundle';
 import type { Figures } from './fixtures/tap-network';
 
 const MEGABYTE = 1_000_000;
-const folder = mkdtempSync(path.join(tmpdir(), 'kernel-guest-'));
+let folder = '';
 const noTap = existsSync('/dev/net/tun') ? undefined : 'there is no /dev/net/tun here';
 
 /** Servers on the host's loopback; each answers with its port. */
@@ -182,6 +182,7 @@ const noPython = spawnSync('python3', ['--version']).status === 0 ? undefined : 
 if (noPython !== undefined) process.stderr.write(`SKIPPED pings: ${noPython}\n`);
 
 beforeAll(async () => {
+  folder = temporaryFolder();
   for (const name of ['tap-network', 'kernel-guest']) bundle(name, folder);
   servers.sink = await listen((socket) => {
     const hash = createHash('sha256');
@@ -206,7 +207,6 @@ beforeAll(async () => {
 
 afterAll(() => {
   for (const close of closers) close();
-  rmSync(folder, { recursive: true });
 });
 
 describeWith('a guest with the TCP of Linux', missing, () => {

@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Namespace, whyNoNamespaces, withNamespace } from '../../support/namespace';
 import { describeWith, PROJECT } from '../../support/peers';
+import { temporaryFolder } from '../../support/temporary-folder';
 
 jest.setTimeout(60_000);
 
@@ -51,10 +51,8 @@ describeWith('a tap device', [whyNoNamespaces()], () => {
   let folder: string;
 
   beforeEach(() => {
-    folder = mkdtempSync(path.join(tmpdir(), 'hk-tap-'));
+    folder = temporaryFolder();
   });
-
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   async function start(namespace: Namespace, words: readonly string[]): Promise<ChildProcess> {
     const tap = ['--tap', 'tap0', '--tap-netns', String(namespace.pid)];

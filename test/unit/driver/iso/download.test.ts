@@ -5,7 +5,7 @@ import { DriverError } from '../../../../driver/errors';
 import { type DownloadOptions, downloadFile } from '../../../../driver/iso/download';
 import type { DownloadProgress } from '../../../../driver/iso/download-attempt';
 import { EngineError } from '../../../../engine/errors';
-import { temporaryFolder } from '../../engine/boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { httpFixture, serve, serveBreaking } from './http-fixture';
 
 const folder = temporaryFolder();

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withFileLock } from '../../../../driver/iso/file-lock';
-import { temporaryFolder } from '../../engine/boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 let count = 0;

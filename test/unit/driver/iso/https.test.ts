@@ -4,7 +4,7 @@ import { createServer, globalAgent, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { downloadFile } from '../../../../driver/iso/download';
-import { temporaryFolder } from '../../engine/boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { httpFixture, serve } from './http-fixture';
 
 const folder = temporaryFolder();

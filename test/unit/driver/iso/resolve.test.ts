@@ -15,8 +15,8 @@ import { pathToFileURL } from 'node:url';
 import type { Logger } from '../../../../driver/contract/logger';
 import { cachedIsoPath } from '../../../../driver/iso/cache';
 import { type IsoRequest, installIso, planIso } from '../../../../driver/iso/resolve';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { boot2dockerFiles, buildIso } from '../../engine/boot/iso-builder';
-import { temporaryFolder } from '../../engine/boot/temporary-folder';
 import { httpFixture, serve } from './http-fixture';
 
 const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureSshKey } from '../../../../driver/ssh-key/ssh-key';
-import { temporaryFolder } from '../../engine/boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 const hasSshKeygen = spawnSync('ssh-keygen', ['-?']).error === undefined;

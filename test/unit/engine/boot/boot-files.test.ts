@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { findBootFiles } from '../../../../engine/boot/boot-files';
 import { verifyIso } from '../../../../engine/boot/verify-iso';
 import { readVolumeVersion } from '../../../../engine/boot/volume-version';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { boot2dockerFiles, buildIso, fakeKernel, type IsoOptions } from './iso-builder';
-import { temporaryFolder } from './temporary-folder';
 
 const folder = temporaryFolder();
 let count = 0;

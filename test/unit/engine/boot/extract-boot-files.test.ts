@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { extractBootFiles, safeFileName } from '../../../../engine/boot/extract-boot-files';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { boot2dockerFiles, buildIso, fakeKernel } from './iso-builder';
-import { temporaryFolder } from './temporary-folder';
 
 const folder = temporaryFolder();
 let count = 0;

@@ -5,8 +5,8 @@ import { findBootFiles } from '../../../../engine/boot/boot-files';
 import { extractBootFiles } from '../../../../engine/boot/extract-boot-files';
 import { verifyIso } from '../../../../engine/boot/verify-iso';
 import { EngineError } from '../../../../engine/errors';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { boot2dockerFiles, buildIso } from './iso-builder';
-import { temporaryFolder } from './temporary-folder';
 
 const folder = temporaryFolder();
 const files = { ...boot2dockerFiles(), [`/boot/${'long '.repeat(40)}`]: 'x', '/a/b/c/d/e': 'deep' };

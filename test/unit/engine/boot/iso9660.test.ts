@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { IsoEntry } from '../../../../engine/boot/directory';
 import { IsoImage } from '../../../../engine/boot/iso9660';
 import { EngineError } from '../../../../engine/errors';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { buildIso, type IsoOptions } from './iso-builder';
-import { temporaryFolder } from './temporary-folder';
 
 const folder = temporaryFolder();
 let count = 0;

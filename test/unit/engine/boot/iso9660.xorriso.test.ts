@@ -6,8 +6,8 @@ import { findBootFiles } from '../../../../engine/boot/boot-files';
 import { IsoImage } from '../../../../engine/boot/iso9660';
 import { verifyIso } from '../../../../engine/boot/verify-iso';
 import { readVolumeVersion } from '../../../../engine/boot/volume-version';
+import { temporaryFolder } from '../../../support/temporary-folder';
 import { boot2dockerFiles, fakeKernel } from './iso-builder';
-import { temporaryFolder } from './temporary-folder';
 
 const folder = temporaryFolder();
 const hasXorriso = spawnSync('xorriso', ['-version']).status === 0;

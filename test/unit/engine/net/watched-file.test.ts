@@ -2,7 +2,8 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { WatchedFile } from '../../../../engine/net/watched-file';
 import type { FileReading } from '../../../../engine/storage/small-file';
-import { onEnd, temporaryFolder } from './dns/dns-fixture';
+import { temporaryFolder } from '../../../support/temporary-folder';
+import { onEnd } from './dns/dns-fixture';
 
 /** Watches; `sees` resolves when a reading with that text or problem has come. */
 function watchIt(file: string) {

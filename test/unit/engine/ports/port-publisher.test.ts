@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPortPublisher } from '../../../../engine/ports/port-publisher';
 import { portName } from '../../../../engine/ports/published-ports';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 // A server that speaks the two requests of the Docker Engine API, over TLS with client certificates as the guest does.
 let folder = '';
@@ -49,7 +49,7 @@ const say = (): void => {
 };
 
 beforeEach(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-ports-'));
+  folder = temporaryFolder();
   makeCertificates();
   published = [];
   const read = (name: string) => readFileSync(path.join(folder, name));
@@ -68,7 +68,6 @@ beforeEach(async () => {
 afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const start = (refuse: readonly number[] = []) => {

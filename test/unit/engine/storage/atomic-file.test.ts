@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFile, replaceFile, temporaryPath } from '../../../../engine/storage/atomic-file';
-import { temporaryFolder } from '../boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 

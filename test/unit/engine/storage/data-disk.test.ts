@@ -4,7 +4,7 @@ import { mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, wri
 import { join } from 'node:path';
 import { createBlankDisk, createDataDisk, growDataDisk } from '../../../../engine/storage/data-disk';
 import { writeHandshake } from '../../../../engine/storage/handshake';
-import { temporaryFolder } from '../boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 // A copy whose functions can be replaced: a full disk cannot be had otherwise.
 jest.mock('node:fs/promises', () => ({ ...jest.requireActual('node:fs/promises') }));

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSmallFile } from '../../../../engine/storage/small-file';
-import { temporaryFolder } from '../boot/temporary-folder';
+import { temporaryFolder } from '../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);

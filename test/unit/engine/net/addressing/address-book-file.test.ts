@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { AddressBookFile } from '../../../../../engine/net/addressing/address-book-file';
 import { planNetwork } from '../../../../../engine/net/addressing/plan-network';
-import { temporaryFolder } from '../../boot/temporary-folder';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 const plan = planNetwork();

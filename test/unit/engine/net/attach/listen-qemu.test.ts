@@ -5,9 +5,9 @@ import { listenQemu } from '../../../../../engine/net/attach/listen-qemu';
 import { QEMU_FRAMING, VPNKIT_FRAMING } from '../../../../../engine/net/link/stream-link';
 import type { OpenGateway } from '../../../../../engine/net/open-gateway';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
 import {
-  countDescriptors,
   dial,
   GATEWAY_MAC,
   NetworkFixture,
@@ -80,4 +80,4 @@ test('there are at most 256 on a socket', async () => {
   while (wires.length < 257) wires.push(await dial(path, QEMU_FRAMING));
   await until('one to be sent away', () => wires.filter(({ isOver }) => isOver).length === 1);
   for (const wire of wires) await wire.close();
-});
+}, 60_000);

@@ -4,16 +4,9 @@ import { openListeningSocket } from '../../../../../engine/net/attach/listening-
 import type { OpenGateway } from '../../../../../engine/net/open-gateway';
 import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { AF_UNIX, EAGAIN, SOCK_DGRAM, sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import {
-  arpAnswer,
-  arpRequest,
-  countDescriptors,
-  GATEWAY_MAC,
-  NetworkFixture,
-  note,
-  openOnce,
-} from '../ethernet/network-fixture';
+import { arpAnswer, arpRequest, GATEWAY_MAC, NetworkFixture, note, openOnce } from '../ethernet/network-fixture';
 
 const MAC = '5a94efe40cee';
 

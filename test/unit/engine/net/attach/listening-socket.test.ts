@@ -3,7 +3,8 @@ import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { openListeningSocket } from '../../../../../engine/net/attach/listening-socket';
 import { AF_INET, EAGAIN, SOCK_STREAM, sockets } from '../../../../../native/sockets';
-import { countDescriptors, dial, NetworkFixture } from '../ethernet/network-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
+import { dial, NetworkFixture } from '../ethernet/network-fixture';
 
 let before: number;
 let fixture: NetworkFixture;

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createPcapFile, type PcapFileOptions } from '../../../../../engine/net/capture/pcap-file';
+import { countDescriptors } from '../../../../support/descriptors';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 import { ipv4, tcp, udp } from './frames';
 import { readPcap } from './read-pcap';
@@ -10,10 +11,9 @@ import { readPcap } from './read-pcap';
 let folder = '';
 let lines: string[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-pcap-'));
+  folder = temporaryFolder();
   lines = [];
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const file = (name = 'net.pcap'): string => path.join(folder, name);
 const start = (options: Partial<PcapFileOptions> = {}) =>
@@ -110,13 +110,11 @@ test.each(['no/such/folder/x.pcap', '.'])('%s cannot be captured to', async (nam
 });
 
 test('no descriptor is left', async () => {
-  const countFiles = (): number => readdirSync('/proc/self/fd').length;
-  if (process.platform !== 'linux') return;
-  const before = countFiles();
+  const before = countDescriptors();
   const capture = await start({ maxBytes: 200 });
   for (let index = 0; index < 20; index++) capture.capture(numbered(index), 0, 142, 'in');
   await capture.close();
-  expect(countFiles()).toBeLessThanOrEqual(before);
+  expect(countDescriptors()).toBeLessThanOrEqual(before);
 });
 
 const hasTcpdump = spawnSync('tcpdump', ['--version']).error === undefined;

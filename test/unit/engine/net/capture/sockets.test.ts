@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDiagnostics } from '../../../../../engine/net/capture/diagnostics';
 import { FrameTaps } from '../../../../../engine/net/capture/frame-tap';
 import { createPcapStream } from '../../../../../engine/net/capture/pcap-stream';
 import { RingCaptures } from '../../../../../engine/net/capture/ring-captures';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 import { ipv4, udp } from './frames';
 import { readPcap } from './read-pcap';
@@ -15,7 +14,7 @@ let folder = '';
 let server: Server | undefined;
 const clients: Socket[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-capture-'));
+  folder = temporaryFolder();
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
@@ -24,7 +23,6 @@ afterEach(async () => {
     await once(server, 'close');
     server = undefined;
   }
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const listen = async (serve: (socket: Socket) => void): Promise<void> => {

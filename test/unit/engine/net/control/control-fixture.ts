@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ControlServer, type ControlServerOptions } from '../../../../../engine/net/control/control-server';
 import { type ControlListener, listenControl } from '../../../../../engine/net/control/listen-control';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { LoopbackForwarder } from './loopback-forwarder';
 
 export interface Reply {
@@ -16,7 +15,7 @@ export interface Reply {
 
 /** A control server on a unix socket, over a forwarder with real listeners. */
 export class ControlFixture {
-  readonly folder = mkdtempSync(path.join(tmpdir(), 'hk-control-'));
+  readonly folder = temporaryFolder();
   readonly socket = path.join(this.folder, 'control.sock');
   readonly forwarder = new LoopbackForwarder();
   #server: ControlServer | undefined;
@@ -32,7 +31,6 @@ export class ControlFixture {
     this.#server?.close();
     await this.#listener?.close();
     await this.forwarder.closeAll();
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   ask(method: string, url: string, body?: unknown): Promise<Reply> {
@@ -66,8 +64,27 @@ export function ask(socketPath: string, method: string, url: string, body?: unkn
   });
 }
 
+export interface Echo {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Gives each test of the file a fixture and a service of the guest, and stops both afterwards. */
+export function startForEachTest(use: (fixture: ControlFixture, guest: Echo) => void): void {
+  const opened: (() => Promise<void>)[] = [];
+  beforeEach(async () => {
+    const fixture = new ControlFixture();
+    const guest = await startEcho();
+    opened.push(() => fixture.stop(), guest.close);
+    use(fixture, guest);
+  });
+  afterEach(async () => {
+    for (const stop of opened.splice(0)) await stop();
+  });
+}
+
 /** An echo server on 127.0.0.1 that stands for a service of the guest. */
-export async function startEcho(): Promise<{ readonly port: number; close(): Promise<void> }> {
+export async function startEcho(): Promise<Echo> {
   const sockets = new Set<Socket>();
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
@@ -110,9 +127,4 @@ export async function isFree(port: number): Promise<boolean> {
   ]).catch(() => [true] as const);
   socket.destroy();
   return outcome;
-}
-
-/** Descriptors of this process; always 0 where there is no /proc. */
-export function countDescriptors(): number {
-  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
 }

@@ -3,17 +3,14 @@ import { connect, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { ControlServer } from '../../../../../engine/net/control/control-server';
-import { ControlFixture, countDescriptors, readAll, startEcho } from './control-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
+import { type ControlFixture, type Echo, readAll, startForEachTest } from './control-fixture';
 
 let fixture: ControlFixture;
-let guest: Awaited<ReturnType<typeof startEcho>>;
-beforeEach(async () => {
-  fixture = new ControlFixture();
-  guest = await startEcho();
-});
-afterEach(async () => {
-  await fixture.stop();
-  await guest.close();
+let guest: Echo;
+startForEachTest((control, echoServer) => {
+  fixture = control;
+  guest = echoServer;
 });
 
 const dial = async ({ address, port }: { address: string; port: number }): Promise<Socket> => {

@@ -1,15 +1,11 @@
 import type { DnsZone } from '../../../../../engine/net/control/dns-zone';
-import { ControlFixture, echo, isFree, startEcho } from './control-fixture';
+import { type ControlFixture, type Echo, echo, isFree, startEcho, startForEachTest } from './control-fixture';
 
 let fixture: ControlFixture;
-let guest: Awaited<ReturnType<typeof startEcho>>;
-beforeEach(async () => {
-  fixture = new ControlFixture();
-  guest = await startEcho();
-});
-afterEach(async () => {
-  await fixture.stop();
-  await guest.close();
+let guest: Echo;
+startForEachTest((control, echoServer) => {
+  fixture = control;
+  guest = echoServer;
 });
 
 const TEXT = 'text/plain; charset=utf-8';

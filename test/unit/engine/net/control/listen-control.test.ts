@@ -1,21 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ControlListener, listenControl } from '../../../../../engine/net/control/listen-control';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 
 let folder: string;
 let file: string;
 const open: ControlListener[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-listen-'));
+  folder = temporaryFolder();
   file = path.join(folder, 'x.sock');
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((listener) => listener.close()));
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const listen = async (at = file): Promise<ControlListener> => {

@@ -1,15 +1,12 @@
 import { allowBind } from '../../../../../engine/net/control/allow-bind';
-import { ControlFixture, countDescriptors, echo, isFree, startEcho } from './control-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
+import { type ControlFixture, type Echo, echo, isFree, startForEachTest } from './control-fixture';
 
 let fixture: ControlFixture;
-let guest: Awaited<ReturnType<typeof startEcho>>;
-beforeEach(async () => {
-  fixture = new ControlFixture();
-  guest = await startEcho();
-});
-afterEach(async () => {
-  await fixture.stop();
-  await guest.close();
+let guest: Echo;
+startForEachTest((control, echoServer) => {
+  fixture = control;
+  guest = echoServer;
 });
 
 const JSON_TYPE = 'application/json; charset=UTF-8';

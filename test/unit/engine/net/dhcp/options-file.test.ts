@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { DhcpOptionsFile, parseDhcpOptions } from '../../../../../engine/net/dhcp/options-file';
-import { temporaryFolder } from '../../boot/temporary-folder';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 
 const folder = temporaryFolder();
 let count = 0;

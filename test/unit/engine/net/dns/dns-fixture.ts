@@ -1,13 +1,13 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Answer, type DecodedPacket, decode, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
 import { createDnsServer, type DnsOptions, type DnsServer } from '../../../../../engine/net/dns/dns-server';
 import { FrameReader, frame } from '../../../../../engine/net/dns/frame-reader';
 import type { FlowEnds } from '../../../../../engine/net/flow';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 
 export const FLOW: FlowEnds = {
   source: { address: '192.168.65.3', port: 40_000 },
@@ -34,12 +34,6 @@ afterEach(async () => {
 /** Runs after the test. */
 export function onEnd(cleanup: () => unknown): void {
   cleanups.push(cleanup);
-}
-
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'hyperkit-test-'));
-  onEnd(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** A response to a query. */

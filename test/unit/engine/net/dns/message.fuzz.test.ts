@@ -33,14 +33,20 @@ const response = fc.record({
   additionals: records,
 });
 
+function encodeResponse({
+  owner,
+  rcode,
+  ...sections
+}: typeof response extends fc.Arbitrary<infer T> ? T : never): Buffer {
+  return encode({ type: 'response', id: 5, flags: rcode, questions: [{ name: owner, type: 'A' }], ...sections });
+}
+
 /** Valid messages with bytes changed, or any bytes at all. */
 const damaged = fc.oneof(
   fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)),
   fc
     .record({
-      message: response.map(({ owner, rcode, ...sections }) =>
-        encode({ type: 'response', id: 1, flags: rcode, questions: [{ name: owner, type: 'A' }], ...sections }),
-      ),
+      message: response.map(encodeResponse),
       changes: fc.array(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 255 })), { maxLength: 8 }),
       isQuery: fc.boolean(),
     })
@@ -59,15 +65,10 @@ function queryFor(asked: Parameters<typeof question>[0]): Query {
 
 it('carries an answer to the guest as it is, apart from what was agreed on', () => {
   fc.assert(
-    fc.property(response, fc.boolean(), fc.nat({ max: 1000 }), ({ owner, rcode, ...sections }, withEdns, ageS) => {
+    fc.property(response, fc.boolean(), fc.nat({ max: 1000 }), (sample, withEdns, ageS) => {
+      const { owner } = sample;
       const query = queryFor({ name: owner, ...(withEdns ? { udpPayloadSize: 4096 } : {}) });
-      const message = encode({
-        type: 'response',
-        id: 5,
-        flags: rcode,
-        questions: [{ name: owner, type: 'A' }],
-        ...sections,
-      });
+      const message = encodeResponse(sample);
       const read = readAnswer(message, 5, query);
       expect(read).toBeDefined();
       if (!read) return;
@@ -86,15 +87,9 @@ it('carries an answer to the guest as it is, apart from what was agreed on', () 
 
 it('cuts at the border of a record and says so', () => {
   fc.assert(
-    fc.property(response, fc.integer({ min: 512, max: 1500 }), ({ owner, rcode, ...sections }, maxBytes) => {
-      const query = queryFor({ name: owner, udpPayloadSize: maxBytes });
-      const message = encode({
-        type: 'response',
-        id: 5,
-        flags: rcode,
-        questions: [{ name: owner, type: 'A' }],
-        ...sections,
-      });
+    fc.property(response, fc.integer({ min: 512, max: 1500 }), (sample, maxBytes) => {
+      const query = queryFor({ name: sample.owner, udpPayloadSize: maxBytes });
+      const message = encodeResponse(sample);
       const read = readAnswer(message, 5, query);
       if (!read) return;
       const bytes = encodeReply(query, read.answer, { maxBytes });
@@ -106,7 +101,7 @@ it('cuts at the border of a record and says so', () => {
         expect(cut[section]).toEqual(sent[section]?.slice(0, cut[section]?.length));
       }
       const isComplete =
-        cut.answers?.length === sections.answers.length && cut.authorities?.length === sections.authorities.length;
+        cut.answers?.length === sample.answers.length && cut.authorities?.length === sample.authorities.length;
       expect(cut.flag_tc).toBe(!isComplete);
     }),
   );

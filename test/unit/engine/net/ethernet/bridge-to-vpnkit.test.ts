@@ -3,18 +3,9 @@ import { type EthernetServer, serveEthernet } from '../../../../../engine/net/et
 import { QEMU_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import {
-  countDescriptors,
-  GATEWAY_MAC,
-  NetworkFixture,
-  OTHER_UUID,
-  openOnce,
-  resolve,
-  UUID,
-  type Wire,
-  wireOf,
-} from './network-fixture';
+import { GATEWAY_MAC, NetworkFixture, OTHER_UUID, openOnce, resolve, UUID, type Wire, wireOf } from './network-fixture';
 
 const MAC = '025000000001';
 

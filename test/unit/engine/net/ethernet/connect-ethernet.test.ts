@@ -12,16 +12,8 @@ import { serveEthernet } from '../../../../../engine/net/ethernet/serve-ethernet
 import { VPNKIT_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
 import { sockets } from '../../../../../native/sockets';
-import {
-  countDescriptors,
-  GATEWAY_MAC,
-  NetworkFixture,
-  openOnce,
-  resolve,
-  UUID,
-  Wire,
-  wireOf,
-} from './network-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
+import { GATEWAY_MAC, NetworkFixture, openOnce, resolve, UUID, Wire, wireOf } from './network-fixture';
 
 const MAC = Uint8Array.of(0x5a, 0x94, 0xef, 0xe4, 0x0c, 0xee);
 const VIF = encodeResponse({ kind: 'vif', mtu: 1500, maxPacketBytes: 1514, mac: MAC });

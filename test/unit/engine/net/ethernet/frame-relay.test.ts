@@ -5,8 +5,9 @@ import { QEMU_FRAMING, VPNKIT_FRAMING } from '../../../../../engine/net/link/str
 import { Reactor } from '../../../../../engine/net/reactor/reactor';
 import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import { countDescriptors, frameBytes, type Wire, wireOf } from './network-fixture';
+import { frameBytes, type Wire, wireOf } from './network-fixture';
 
 let before: number;
 let reactor: Reactor;

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { NetworkSettings } from '../../../../../engine/net/addressing/network-plan';
 import { encodeCommand, encodeInit, INIT_BYTES, RESPONSE_BYTES } from '../../../../../engine/net/ethernet/codec';
 import type { Framing } from '../../../../../engine/net/link/stream-link';
 import { type OpenGateway, openGateway } from '../../../../../engine/net/open-gateway';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 
 export const UUID = 'd1d9cd61-d0dc-4715-9bb3-4c11da7ad7a5';
 export const OTHER_UUID = '3c9cf29f-0f2b-4c4c-a6f1-70e4b8ab3f1d';
@@ -18,7 +17,7 @@ const EXPERIMENT = '88b5';
 
 /** A folder for sockets and a network that is open until `close`. */
 export class NetworkFixture {
-  readonly folder = mkdtempSync(path.join(tmpdir(), 'hk-net-'));
+  readonly folder = temporaryFolder();
   readonly lines: string[] = [];
   readonly log = (line: string): void => void this.lines.push(line);
   readonly #gateways: OpenGateway[] = [];
@@ -40,7 +39,6 @@ export class NetworkFixture {
 
   async close(): Promise<void> {
     for (const gateway of this.#gateways) await gateway.close();
-    rmSync(this.folder, { recursive: true });
   }
 }
 
@@ -194,8 +192,4 @@ export async function resolve(wire: Wire, mac: string, ownIp: string, ip: string
 
 export function hexOf(ip: string): string {
   return Buffer.from(ip.split('.').map(Number)).toString('hex');
-}
-
-export function countDescriptors(): number {
-  return readdirSync('/proc/self/fd').length;
 }

@@ -11,9 +11,9 @@ import {
 } from '../../../../../engine/net/ethernet/codec';
 import { type EthernetServer, serveEthernet } from '../../../../../engine/net/ethernet/serve-ethernet';
 import type { OpenGateway } from '../../../../../engine/net/open-gateway';
+import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
 import {
-  countDescriptors,
   dial,
   GATEWAY_MAC,
   join,

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { EngineError } from '../../../../../engine/errors';
 import { findTunnel, parseFlowTunnels } from '../../../../../engine/net/forwards/flow-tunnels';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 import { Wire } from '../ethernet/network-fixture';
 import { FakeGuest, GUEST_IP, Mailbox } from '../fixtures/fake-guest';
@@ -21,7 +20,7 @@ const sockets: Socket[] = [];
 const programs = new Mailbox<{ readonly wire: Wire; readonly socket: Socket }>();
 
 beforeEach(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-tunnels-'));
+  folder = temporaryFolder();
   server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     programs.put({ wire: new Wire(socket), socket });
@@ -42,7 +41,6 @@ afterEach(async () => {
   server.close();
   for (const socket of sockets.splice(0)) socket.destroy();
   await once(server, 'close');
-  rmSync(folder, { recursive: true });
 });
 
 /** Waits for the end of what we say, which a reset is, too. */

@@ -6,7 +6,7 @@ import type { DatagramService } from '../../../../../engine/net/flow';
 import { type GatewayPort, GatewayPorts } from '../../../../../engine/net/forwards/gateway-ports';
 import { parseGatewayPorts, parseGatewayPortsFile } from '../../../../../engine/net/forwards/gateway-ports-config';
 import { parseAddress } from '../../../../../engine/net/wire/ip-address';
-import { countDescriptors } from '../ethernet/network-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
 import { FakeGuest, GATEWAY_IP, GUEST_IP } from '../fixtures/fake-guest';
 import { RST, readDatagram, SYN, UDP, udpBytes } from '../fixtures/packets';
 import { closeAll, listenOnHost, openNetwork } from '../fixtures/test-network';

@@ -1,8 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ForwardSpec } from '../../../../../engine/net/forwards/forwarder';
 import { HostForwarder } from '../../../../../engine/net/forwards/host-forwarder';
@@ -10,6 +9,8 @@ import { PeerPorts } from '../../../../../engine/net/forwards/peer-ports';
 import type { Network } from '../../../../../engine/net/network';
 import { NativeError } from '../../../../../native/native-error';
 import { sockets } from '../../../../../native/sockets';
+import { countDescriptors } from '../../../../support/descriptors';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { FakeGuest, type FakeTcp, GATEWAY_IP, GUEST_IP, HOST_IP, synOptions } from '../fixtures/fake-guest';
 import { ACK, RST, readDatagram, SYN, UDP, udpBytes } from '../fixtures/packets';
 import { closeAll, eventually, openNetwork, pattern, readAll } from '../fixtures/test-network';
@@ -21,7 +22,7 @@ let folder: string;
 const streams: { destroy(): void }[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'forwards-'));
+  folder = temporaryFolder();
   network = openNetwork();
   guest = new FakeGuest(network);
   guest.send({ destination: GATEWAY_IP, protocol: 99, body: Buffer.alloc(0) });
@@ -31,7 +32,6 @@ afterEach(async () => {
   for (const stream of streams.splice(0)) stream.destroy();
   await forwarder.close();
   closeAll();
-  rmSync(folder, { recursive: true });
 });
 
 const tcp = (port = 0, more: Partial<ForwardSpec> = {}): ForwardSpec => ({
@@ -173,10 +173,10 @@ it('opens ten forwards at once, lists them in order, and says the ports that it 
   const forwards = await Promise.all(Array.from({ length: 10 }, () => forwarder.open(tcp())));
   expect(new Set(forwards.map(portOf)).size).toBe(10);
   expect(forwarder.list()).toEqual(forwards);
-  const descriptors = readdirSync('/proc/self/fd').length;
+  const descriptors = countDescriptors();
   await forwarder.close();
   expect(forwarder.list()).toEqual([]);
-  expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(descriptors - 10);
+  expect(countDescriptors()).toBeLessThanOrEqual(descriptors - 10);
 });
 
 describe("what can't be, in the words that VPNKit's clients know", () => {

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as openRequest } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { EngineError } from '../../../../../engine/errors';
@@ -10,6 +9,7 @@ import { parseHttpProxyConfig, parseHttpProxyJson } from '../../../../../engine/
 import { createConfigApi } from '../../../../../engine/net/http-proxy/config-api';
 import { createHttpProxy } from '../../../../../engine/net/http-proxy/http-proxy';
 import { createLiveConfig, watchConfigFile } from '../../../../../engine/net/http-proxy/live-config';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 
 describe('reading', () => {
@@ -165,9 +165,8 @@ describe('which flows are taken', () => {
 describe('the file', () => {
   let folder = '';
   beforeEach(() => {
-    folder = mkdtempSync(path.join(tmpdir(), 'hk-proxy-'));
+    folder = temporaryFolder();
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   test('comes, changes, is replaced, is spoilt, and goes', async () => {
     const file = path.join(folder, 'http_proxy.json');
@@ -208,14 +207,13 @@ describe('the API', () => {
   let folder = '';
   let socketPath = '';
   beforeAll(async () => {
-    folder = mkdtempSync(path.join(tmpdir(), 'hk-proxy-'));
+    folder = temporaryFolder();
     socketPath = path.join(folder, 'api');
     server.listen(socketPath);
     await once(server, 'listening');
   });
   afterAll(() => {
     server.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   const call = async (method: string, url: string, body = ''): Promise<[number | undefined, string]> => {

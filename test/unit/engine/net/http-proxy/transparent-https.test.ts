@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, createServer as createTlsServer } from 'node:tls';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import {
   type Bench,
   closedPort,
@@ -122,13 +122,12 @@ test('a guest that leaves at any moment leaves nothing behind', async () => {
 });
 
 test('TLS from end to end, through a real proxy', async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'hk-proxy-'));
+  const folder = temporaryFolder();
   const file = (name: string) => path.join(folder, name);
   const openssl = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
   execFileSync('openssl', [...openssl, ...names, '-keyout', file('key'), '-out', file('cert')], { stdio: 'ignore' });
   const [key, cert] = [readFileSync(file('key')), readFileSync(file('cert'))];
-  rmSync(folder, { recursive: true });
 
   const sockets: Socket[] = [];
   const origin = createTlsServer({ key, cert }, (socket) => void socket.pipe(socket));

@@ -1,17 +1,17 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { allowBind } from '../../../../../engine/net/control/allow-bind';
 import { createPortTree, type PortTreeOptions } from '../../../../../engine/net/ninep/port-tree';
 import { type NinePConnection, serveNineP } from '../../../../../engine/net/ninep/serve-nine-p';
-import { countDescriptors, echo, isFree, startEcho } from '../control/control-fixture';
+import { countDescriptors } from '../../../../support/descriptors';
+import { temporaryFolder } from '../../../../support/temporary-folder';
+import { type Echo, echo, isFree, startEcho } from '../control/control-fixture';
 import { LoopbackForwarder } from '../control/loopback-forwarder';
 import { NinePClient } from './nine-p-client';
 
 let forwarder: LoopbackForwarder;
-let guest: Awaited<ReturnType<typeof startEcho>>;
+let guest: Echo;
 let server: Server | undefined;
 const served: NinePConnection[] = [];
 beforeEach(async () => {
@@ -211,13 +211,12 @@ test('forwards UDP, IPv6 and unix sockets', async () => {
   expect(await request(client, `udp:127.0.0.1:0:udp:127.0.0.1:${guest.port}`, 10)).toMatch(
     /^OK udp:127\.0\.0\.1:[1-9]/,
   );
-  const folder = mkdtempSync(join(tmpdir(), 'hk-ninep-'));
+  const folder = temporaryFolder();
   const path = join(folder, 'x.sock');
   const unix = `unix:${Buffer.from(path).toString('base64')}:tcp:127.0.0.1:${guest.port}`;
   expect(await request(client, unix, 20, 'unix')).toBe(`OK ${unix}\n`);
   expect(await echo({ path }, 'hello')).toBe('hello');
   await client.clunk(20);
-  rmSync(folder, { recursive: true });
   const six = await request(client, `tcp:::1:0:tcp:127.0.0.1:${guest.port}`, 30);
   expect(six).toMatch(/^(OK tcp:\[::1\]:[1-9]|ERROR listen tcp ::1)/); // Where there is IPv6.
 });

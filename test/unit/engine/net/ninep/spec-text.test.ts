@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { EngineError } from '../../../../../engine/errors';
-import { canonicalAddress } from '../../../../../engine/net/control/address';
+import { canonicalAddress } from '../../../../../engine/net/endpoint-text';
 import { formatSpecText, parseSpecText } from '../../../../../engine/net/ninep/spec-text';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { VPNKIT_FRAMING } from '../../../../../engine/net/link/stream-link';
 import { PROJECT } from '../../../../support/peers';
 import { type Outcome, run } from '../../../../support/run';
+import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 import { ask } from '../control/control-fixture';
 import { dial, GATEWAY_MAC, join, note, resolve, UUID, type Wire } from '../ethernet/network-fixture';
@@ -43,7 +43,7 @@ async function plug(socket: string): Promise<Wire> {
 const fail = (...words: readonly string[]): Promise<Outcome> => run(process.execPath, [PROGRAM, ...words]);
 
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'hk-vpnkit-'));
+  folder = temporaryFolder();
 });
 
 afterEach(async () => {
@@ -52,7 +52,6 @@ afterEach(async () => {
     program.kill('SIGKILL');
     await once(program, 'close');
   }
-  rmSync(folder, { recursive: true });
 });
 
 test('opens everything, is ready once, and leaves nothing behind', async () => {

@@ -66,7 +66,7 @@ it('sends again after its time is up, and the guest may talk meanwhile', async (
   host.resume();
   host.write('lost');
   const lost = await tcp.segments.next(hasPayload);
-  // A guest that has much to say must not keep the timer from firing.
+  // Its segments acknowledge nothing new, so they don't put the retransmission off (RFC 6298 section 5.3).
   const chatter = setInterval(() => {
     tcp.send(ACK, { acknowledged: lost.sequence, payload: Buffer.from('.') });
     tcp.next++;
@@ -119,7 +119,7 @@ it('survives any mixture of loss, copies and disorder from the guest', async () 
           at += length;
         }
         const fin = tcp.frame(ACK | FIN, { sequence: start + at });
-        // Rounds of everything, mistreated, then once as it should be: a sender that tries until it works.
+        // A guest sends until all is acknowledged: three times with losses, copies and disorder, then as it should be.
         for (let round = 0; round < 3; round++) {
           const sent: Buffer[] = [];
           for (const frame of [...frames, fin]) {

@@ -117,7 +117,7 @@ it('keeps a connection whose window is closed for hours, as long as the guest an
   });
   expect(probes).toBeGreaterThan(100);
   expect(network.tcp.statistics.connections).toBe(1);
-  // When it opens and a segment gets lost, that is tried as often as any other.
+  // The probes don't count against the segments that are sent, and lost, after the window has opened.
   tcp.window = 1000;
   tcp.ack();
   tcp.segments.waiting.length = 0;

@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import type { Network } from '../../../../../engine/net/network';
+import { countDescriptors } from '../../../../support/descriptors';
 import { FakeGuest, GUEST_IP, GUEST_IP6, HOST_IP, HOST_IP6 } from '../fixtures/fake-guest';
 import {
   type Datagram,
@@ -61,8 +61,6 @@ async function answerTo(guest: FakeGuest): Promise<Packet & Datagram> {
   const packet = await guest.packets.next();
   return { ...packet, ...readDatagram(packet) };
 }
-
-const descriptors = (): number => readdirSync('/proc/self/fd').length;
 
 it.each([
   [GUEST_IP, HOST_IP, '127.0.0.1'],
@@ -232,11 +230,11 @@ it('answers a guest whose link was replaced', async () => {
 });
 
 it('keeps 1024 source ports; the next makes the quarter that was silent longest go', async () => {
-  const before = descriptors();
+  const before = countDescriptors();
   const network: Network = openNetwork();
   const guest = new FakeGuest(network);
   const peer = await peerOnHost();
-  const base = descriptors();
+  const base = countDescriptors();
   const frame = (from: number, text: string): Buffer =>
     guest.frame({
       destination: HOST_IP,
@@ -256,19 +254,19 @@ it('keeps 1024 source ports; the next makes the quarter that was silent longest 
     guest.link.inject(...Array.from({ length: 64 }, (_, index) => frame(from + index, `${from + index}`)));
     for (const [text, port] of await heard(64)) first.set(text, port);
   }
-  expect(descriptors()).toBeLessThanOrEqual(base + 1024);
+  expect(countDescriptors()).toBeLessThanOrEqual(base + 1024);
   // The first is used again, so it is not among the silent ones.
   guest.link.inject(frame(10_000, '10000'));
   await heard(1);
   guest.link.inject(frame(20_000, 'new'));
   await heard(1);
-  expect(descriptors()).toBeLessThanOrEqual(base + 1024 - 256 + 1);
+  expect(countDescriptors()).toBeLessThanOrEqual(base + 1024 - 256 + 1);
   guest.link.inject(frame(10_000, '10000'), frame(11_023, '11023'));
   const kept = await heard(2);
   expect([kept.get('10000'), kept.get('11023')]).toEqual([first.get('10000'), first.get('11023')]);
-  expect(descriptors()).toBeLessThanOrEqual(base + 1024 - 256 + 1);
+  expect(countDescriptors()).toBeLessThanOrEqual(base + 1024 - 256 + 1);
   closeAll();
-  expect(descriptors()).toBeLessThanOrEqual(before + 1);
+  expect(countDescriptors()).toBeLessThanOrEqual(before + 1);
 });
 
 it('forgets a source port that is silent, not one that hears', async () => {
@@ -279,19 +277,19 @@ it('forgets a source port that is silent, not one that hears', async () => {
     sendTo(guest, peer.port, Buffer.from('a'));
     sendTo(guest, peer.port, Buffer.from('b'), { from: 4001 });
     const [a, b] = [await peer.next(), await peer.next()];
-    const base = descriptors();
+    const base = countDescriptors();
     jest.advanceTimersByTime(40_000);
     peer.socket.send('still here', a.port, '127.0.0.1');
     await answerTo(guest);
     jest.advanceTimersByTime(30_000);
-    expect(descriptors()).toBeLessThanOrEqual(base - 1);
+    expect(countDescriptors()).toBeLessThanOrEqual(base - 1);
     sendTo(guest, peer.port, Buffer.from('a'));
     expect((await peer.next()).port).toBe(a.port);
     sendTo(guest, peer.port, Buffer.from('b'), { from: 4001 });
     await peer.next();
     expect(b.port).not.toBe(a.port);
     jest.advanceTimersByTime(60_000);
-    expect(descriptors()).toBeLessThanOrEqual(base - 2);
+    expect(countDescriptors()).toBeLessThanOrEqual(base - 2);
   } finally {
     jest.useRealTimers();
   }

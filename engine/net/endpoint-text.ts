@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
-import type { Endpoint } from '../flow';
-import type { HostSide } from '../forwards/forwarder';
-import { formatAddress, parseAddress } from '../wire/ip-address';
+import type { Endpoint } from './flow';
+import { formatAddress, parseAddress } from './wire/ip-address';
 
 /** What Linux's and (shorter) macOS's `sun_path` hold besides the closing NUL. */
 export const MAX_SOCKET_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
@@ -34,12 +33,6 @@ export function splitHostPort(text: string): { readonly host: string; readonly p
 /** `192.168.65.3:80`, `[fd00::3]:80`. */
 export function formatEndpoint({ address, port }: Endpoint): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** Whether two forwards would want the same thing of the host. */
-export function sameHostSide(a: HostSide, b: HostSide): boolean {
-  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
-  return sameEndpoint(a, b);
 }
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {

@@ -5,7 +5,7 @@ import {
   parsePort,
   socketPathFault,
   splitHostPort,
-} from '../../../../../engine/net/control/address';
+} from '../../../../engine/net/endpoint-text';
 
 test.each([
   ['127.0.0.1', '127.0.0.1'],
