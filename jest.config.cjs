@@ -1,4 +1,5 @@
-// Three layers, see docs/testing.md: unit (seconds, everywhere), contract (real Go peers), e2e (real virtual machines).
+// Four layers, see docs/testing.md: unit (seconds, everywhere), contract (real Go peers), lab (native KVM in an emulated
+// machine), e2e (real virtual machines).
 const swc = [
   '@swc/jest',
   { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
@@ -12,4 +13,4 @@ const layer = (displayName) => ({
   globalSetup: '<rootDir>/test/global-setup.cjs',
 });
 
-module.exports = { projects: [layer('unit'), layer('contract'), layer('e2e')] };
+module.exports = { projects: [layer('unit'), layer('contract'), layer('lab'), layer('e2e')] };

@@ -72,6 +72,7 @@ class HyperkitDriver implements MachineDriver {
     config.Accel = options.accelerator;
     config.BindAddress = options.bindAddress;
     config.VpnKitSock = options.vpnkitSock;
+    config.HostPorts = options.hostPorts;
     config.SSHUser = 'docker';
   }
 

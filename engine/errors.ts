@@ -15,7 +15,11 @@ export type EngineErrorCode =
   | 'HK_NET_UNAVAILABLE'
   | 'HK_NET_CONFIG_INVALID'
   | 'HK_NET_PROTOCOL'
-  | 'HK_FORWARD_FAILED';
+  | 'HK_FORWARD_FAILED'
+  | 'HK_GUEST_FAULT'
+  | 'HK_KVM_FAILED'
+  | 'HK_BOOT_FAILED'
+  | 'HK_DEVICE_FAILED';
 
 /** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
 export class EngineError extends Error {

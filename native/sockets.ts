@@ -43,6 +43,7 @@ export const UDP_GRO = 104;
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_MORE = 0x8000;
+export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const EPOLLIN = 0x001;
 export const EPOLLOUT = 0x004;
@@ -70,7 +71,10 @@ const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
 const IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000;
-const TUN_F_CSUM_TSO4_TSO6 = 0x01 | 0x02 | 0x04;
+/** What a tap device may leave to its reader (linux/if_tun.h). */
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
 /** Linux 6.2 and later, and only both together. */
 const TUN_F_USO4_USO6 = 0x20 | 0x40;
 const IFNAMSIZ = 16;
@@ -106,6 +110,7 @@ const libc = {
   sendto: library.func('int64_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint)'),
   read: library.func('int64_t read(int, uintptr_t, size_t)'),
   write: library.func('int64_t write(int, uintptr_t, size_t)'),
+  readv: library.func('int64_t readv(int, uintptr_t, int)'),
   writev: library.func('int64_t writev(int, uintptr_t, int)'),
   epoll_create1: library.func('int epoll_create1(int)'),
   epoll_ctl: library.func('int epoll_ctl(int, int, int, uintptr_t)'),
@@ -299,6 +304,8 @@ export const sockets = {
 
   /** Ends our direction; the peer reads an end of file. A peer that is gone already is no failure. */
   endWriting: (fd: number): void => void call.shutdown(fd, SHUT_WR),
+  /** Ends the other direction: a unix socket's peer gets EPIPE for what it writes. */
+  endReading: (fd: number): void => void call.shutdown(fd, SHUT_RD),
   close: (fd: number): void => void call.close(fd),
   duplicate: (fd: number): number => check('dup', call.dup(fd)),
 
@@ -363,6 +370,8 @@ export const sockets = {
   write: (fd: number, address: number, length: number): number => orErrno(call.write(fd, address, length)),
   /** `vectors` is the address of `count` struct iovec {u64 base, u64 length}. */
   writeVectors: (fd: number, vectors: number, count: number): number => orErrno(call.writev(fd, vectors, count)),
+  /** @see writeVectors */
+  readVectors: (fd: number, vectors: number, count: number): number => orErrno(call.readv(fd, vectors, count)),
 
   epollCreate: (): number => check('epoll_create1', call.epoll_create1(EPOLL_CLOEXEC)),
   /** Watches `fd` for `events`, or changes what it is watched for; `data` comes back with each event. */
@@ -381,11 +390,16 @@ export const sockets = {
     orErrno(call.epoll_wait(epoll, address, capacity, timeoutMs)),
 
   /**
-   * Opens a tap device whose frames begin with a 10-byte virtio_net_hdr, offering checksum and TCP segmentation offload,
-   * and that of UDP where the kernel has it (`cutsDatagrams`).
+   * Opens a tap device whose frames begin with a virtio_net_hdr, offering checksum and TCP segmentation offload, and that
+   * of UDP where the kernel has it (`cutsDatagrams`).
    * @param netns path of a network namespace (`/proc/PID/ns/net`) in which the device is.
+   * @param headerBytes 10, or 12 with the count of buffers, which the kernel leaves alone.
    */
-  openTap: (name: string, netns?: string): { readonly fd: number; readonly cutsDatagrams: boolean } => {
+  openTap: (
+    name: string,
+    netns?: string,
+    headerBytes: 10 | 12 = 10,
+  ): { readonly fd: number; readonly cutsDatagrams: boolean } => {
     if (Buffer.byteLength(name) >= IFNAMSIZ) throw new NativeError(`opening tap ${name}`, 'ENAMETOOLONG');
     const fd =
       netns === undefined
@@ -397,16 +411,21 @@ export const sockets = {
       request.bytes.write(name, 'latin1');
       request.bytes.writeUInt16LE(IFF_TAP_NO_PI_VNET_HDR, IFNAMSIZ);
       check('ioctl(TUNSETIFF)', call.ioctl(fd, TUNSETIFF, request.address));
-      scratch.bytes.writeInt32LE(10, VALUE);
+      scratch.bytes.writeInt32LE(headerBytes, VALUE);
       check('ioctl(TUNSETVNETHDRSZ)', call.ioctl(fd, TUNSETVNETHDRSZ, scratch.address + VALUE));
-      const cutsDatagrams = call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6 | TUN_F_USO4_USO6) === 0;
-      if (!cutsDatagrams) check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6));
+      const offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+      const cutsDatagrams = call.ioctl(fd, TUNSETOFFLOAD, offloads | TUN_F_USO4_USO6) === 0;
+      if (!cutsDatagrams) sockets.setTapOffloads(fd, offloads);
       return { fd, cutsDatagrams };
     } catch (error) {
       call.close(fd);
       throw error;
     }
   },
+
+  /** @param offloads of TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6; the latter two only with the first. */
+  setTapOffloads: (fd: number, offloads: number): void =>
+    void check('ioctl(TUNSETOFFLOAD)', call.ioctl(fd, TUNSETOFFLOAD, offloads)),
 } as const;
 
 /** Calls back whenever the descriptor is readable, from Node's event loop. The answer must be kept: a lost watch stops. */

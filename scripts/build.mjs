@@ -21,6 +21,11 @@ const programs = {
   vpnkit: 'engine/net/main.ts',
   'quickstart-client': 'driver/client/main.ts',
 };
+/** Threads: each is one file without chunks, since a machine waits for it to be read. */
+const workers = {
+  'vcpu-worker': 'engine/vmm/vcpu/vcpu-worker.ts',
+  'io-worker': 'engine/vmm/io/io-worker.ts',
+};
 const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
 
 /** What the plugin's `version` tells minikube; a source archive has no repository. */
@@ -36,12 +41,10 @@ function commit() {
   }
 }
 
-const bundled = await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: { ...programs, ...libraries },
   outdir,
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20',
@@ -53,23 +56,29 @@ const bundled = await build({
   conditions: ['node', 'require'],
   write: false,
   logLevel: 'warning',
-});
+};
+const builds = await Promise.all([
+  build({ ...common, entryPoints: { ...programs, ...libraries }, splitting: true }),
+  build({ ...common, entryPoints: workers }),
+]);
 
 // Everything is written beside dist/ and moved in file by file, entries last: a program that starts during a build
 // finds either the old files or the new ones.
 const files = await Promise.all(
-  bundled.outputFiles.map(async (file) => {
-    const name = path.relative(outdir, file.path);
-    const program = Object.keys(programs).includes(name.replace(/\.cjs$/, ''));
-    const { code } = await transform(file.text, {
-      format: 'cjs',
-      platform: 'node',
-      target: 'node20',
-      supported: { 'dynamic-import': false },
-      banner: program ? '#!/usr/bin/env node' : '',
-    });
-    return { name, code, program };
-  }),
+  builds
+    .flatMap(({ outputFiles }) => outputFiles)
+    .map(async (file) => {
+      const name = path.relative(outdir, file.path);
+      const program = Object.keys(programs).includes(name.replace(/\.cjs$/, ''));
+      const { code } = await transform(file.text, {
+        format: 'cjs',
+        platform: 'node',
+        target: 'node20',
+        supported: { 'dynamic-import': false },
+        banner: program ? '#!/usr/bin/env node' : '',
+      });
+      return { name, code, program };
+    }),
 );
 await mkdir(path.join(outdir, 'chunks'), { recursive: true });
 for (const { name, code, program } of files.sort((a, b) => Number(a.program) - Number(b.program))) {

@@ -1,12 +1,16 @@
 import { printHelp, printHyperkitVersion } from './version';
 
-/** Program `hyperkit`. HyperKit's option letters and the machine verbs come with their own parts; nothing here pretends. */
+/** Program `hyperkit`: a first word with a dash is HyperKit's grammar, any other is ours. Each part is loaded when it is asked for. */
 const [first] = process.argv.slice(2);
-switch (first) {
-  case '-v':
-    printHyperkitVersion();
+const isOption = first !== undefined && /^-[^-]/.test(first);
+switch (isOption ? '-' : first) {
+  case '-':
+    if (first === '-v') printHyperkitVersion();
+    else
+      void import('./hyperkit-options').then(({ runHyperkitOptions }) =>
+        runHyperkitOptions(process.argv.slice(2), __dirname),
+      );
     break;
-  case '-h':
   case '--help':
   case undefined:
     printHelp();
@@ -20,6 +24,8 @@ switch (first) {
       });
     break;
   default:
-    process.stderr.write(`hyperkit: cannot do "${first}": this version only knows -v, -h and doctor\n`);
+    process.stderr.write(
+      `hyperkit: cannot do "${first}": this version only knows HyperKit's options (-h lists them) and doctor\n`,
+    );
     process.exitCode = 1;
 }

@@ -14,10 +14,9 @@ export function printHyperkitVersion(): void {
 export function printHelp(): void {
   process.stderr.write(
     [
-      'Usage: hyperkit -v | -h | doctor',
+      'Usage: hyperkit OPTION… | doctor',
       '',
-      '  -v       version, in the form that minikube reads',
-      '  -h       this text',
+      "  OPTION   HyperKit's options run one virtual machine in the foreground; -h lists them",
       '  doctor   what can run virtual machines on this host, measured',
       '',
       'Docker hosts are made with: docker-machine create -d hyperkit NAME',

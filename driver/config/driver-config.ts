@@ -31,6 +31,7 @@ export interface DriverConfig {
   Engine: string;
   Accel: string;
   BindAddress: string;
+  HostPorts: readonly string[];
 }
 
 type Field = keyof DriverConfig;
@@ -61,6 +62,7 @@ const ZERO: DriverConfig = {
   Engine: '',
   Accel: '',
   BindAddress: '',
+  HostPorts: [],
 };
 
 const FIELDS = Object.keys(ZERO) as readonly Field[];

@@ -26,7 +26,8 @@ const slice = (name: string, usage: string): CreateFlag => ({
 
 /**
  * The options of `docker-machine create -d hyperkit`, in the order in which help shows them. The names and defaults
- * are those that the Go drivers and their forks settled on; `engine`, `accel` and `bind-address` are ours.
+ * are those that the Go drivers and their forks settled on; `engine`, `accel`, `bind-address` and `host-ports`
+ * are ours.
  */
 export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   string(
@@ -38,9 +39,10 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   int('disk-size', 'Size of the data disk in MB', 20_000),
   string('uuid', 'UUID of the machine; empty makes a random one'),
   string('cmdline', "Kernel arguments; empty takes those of the ISO's isolinux.cfg"),
-  string('engine', 'Hypervisor: auto or qemu', 'auto'),
+  string('engine', 'Hypervisor: auto, native or qemu', 'auto'),
   string('accel', 'Accelerator: auto, kvm, hvf or tcg', 'auto'),
   string('bind-address', "Host address of the machine's ports; empty takes a loopback address of its own"),
+  slice('host-ports', "Ports of this host's own 127.0.0.1 that the machine may reach as host.docker.internal, or all"),
   slice('vsock-ports', 'Guest vsock ports to expose as unix sockets (not available yet)'),
   string(
     'vpnkit-sock',
@@ -51,7 +53,7 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   string('nfs-flags', 'Mount options of NFS shares', 'noacl,async'),
 ];
 
-const ENGINES = ['auto', 'qemu'] as const;
+const ENGINES = ['auto', 'native', 'qemu'] as const;
 const ACCELERATORS = ['auto', 'kvm', 'hvf', 'tcg'] as const;
 
 /** The driver's options after reading, with the units of the flags. */
@@ -66,6 +68,8 @@ export interface HyperkitOptions {
   readonly accelerator: (typeof ACCELERATORS)[number];
   readonly bindAddress: string;
   readonly vpnkitSock: string;
+  /** Decimal numbers, or `all` and nothing else. */
+  readonly hostPorts: readonly string[];
 }
 
 /**
@@ -88,6 +92,7 @@ export function readHyperkitFlags(values: FlagValues): HyperkitOptions {
     accelerator: oneOf(values, 'hyperkit-accel', ACCELERATORS),
     bindAddress: bindAddressValue(stringValue(values, 'hyperkit-bind-address')),
     vpnkitSock: stringValue(values, 'hyperkit-vpnkit-sock'),
+    hostPorts: hostPortsValue(sliceValue(values, 'hyperkit-host-ports')),
   };
 }
 
@@ -160,6 +165,17 @@ function bindAddressValue(value: string): string {
     throw invalid('hyperkit-bind-address', value, 'one address of this host: the machine is reached at this address');
   }
   return value;
+}
+
+/** docker-machine hands an environment variable over as one text. */
+function hostPortsValue(values: readonly string[]): readonly string[] {
+  const words = values.flatMap((value) => value.split(',')).map((word) => word.trim());
+  if (words.includes('all')) return ['all'];
+  for (const word of words) {
+    const isPort = /^[1-9]\d{0,4}$/.test(word) && Number(word) < 65_536;
+    if (!isPort) throw invalid('hyperkit-host-ports', word, 'a port between 1 and 65535, or all');
+  }
+  return words;
 }
 
 function invalid(name: string, value: unknown, expected: string): DriverError {

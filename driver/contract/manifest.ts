@@ -25,7 +25,7 @@ export function buildManifest(): object {
       },
     ],
     platforms: [
-      { os: 'linux', arch: 'x64', hypervisors: ['qemu'], accelerators: ['kvm', 'tcg'] },
+      { os: 'linux', arch: 'x64', hypervisors: ['native', 'qemu'], accelerators: ['kvm', 'tcg'] },
       { os: 'darwin', arch: 'x64', hypervisors: ['qemu'], accelerators: ['hvf', 'tcg'] },
     ],
     capabilities: {

@@ -123,6 +123,7 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
       macAddress: macAddressOf(uuid),
       hostname: config.MachineName,
       vpnkitSocket: findVpnkitSocket(config.VpnKitSock),
+      hostPorts: config.HostPorts.includes('all') ? 'all' : config.HostPorts.map(Number),
     },
     hypervisor: config.Engine === '' ? 'auto' : config.Engine,
     accelerator: config.Accel === '' ? 'auto' : config.Accel,

@@ -46,7 +46,10 @@ export async function chooseAccelerator(
 const kvm: AcceleratorDecision = { usable: true, accelerator: 'kvm', note: 'KVM' };
 const hvf: AcceleratorDecision = { usable: true, accelerator: 'hvf', note: 'HVF' };
 
-async function findKvmTrouble(machineProgram: string): Promise<{ reason: string; mend: string } | undefined> {
+/** Why KVM can't run kernels on this computer, and what to do about it; undefined when it can. Never throws. */
+export async function findKvmTrouble(
+  machineProgram: string,
+): Promise<{ readonly reason: string; readonly mend: string } | undefined> {
   if (process.platform !== 'linux') return { reason: 'KVM: only on Linux', mend: '' };
   if (process.arch !== 'x64') return { reason: 'KVM: this computer has no x86-64 CPU', mend: '' };
   return describeKvmTrouble(await measureKvmSpeed(machineProgram));

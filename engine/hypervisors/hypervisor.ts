@@ -1,4 +1,6 @@
+import type { Reactor } from '../net/reactor/reactor';
 import type { GuestPort, VmSpec } from '../spec/vm-spec';
+import type { NicBackend } from '../vmm/virtio/net/nic-backend';
 
 /** Why a virtual machine ended, in HyperKit's terms. */
 export type ExitReason =
@@ -53,20 +55,30 @@ export interface RunningVm {
 /** Where the VM's serial console goes. Called in order with every chunk of bytes. */
 export type ConsoleSink = (bytes: Uint8Array) => void;
 
+/** The cable of a VM's NIC, whose other end is in a network of this process. One of the two ways is taken, once. */
+export interface Cable {
+  /** Bytes of an IP packet. */
+  readonly mtu: number;
+  /**
+   * For a hypervisor that is another process: a connected unix stream socket that carries frames, each behind its length
+   * as u32 in network order. The child gets a copy of the descriptor; `release` closes this one. The network's end
+   * closes with the last copy.
+   */
+  openSocket(): { readonly fd: number; release(): void };
+  /** For a hypervisor in this process. The NIC is the caller's to close; it lives in `reactor`, which is the network's. */
+  openNic(): Promise<{ readonly nic: NicBackend; readonly reactor: Reactor }>;
+}
+
 /** What a VM is connected to. */
 export interface Attachments {
   readonly console: ConsoleSink;
-  /**
-   * The other end of the VM's NIC: a connected unix stream socket that carries frames, each behind its length as u32 in
-   * network order. The hypervisor lends the descriptor to its child; it stays the caller's. Undefined: the hypervisor
-   * brings a network of its own, with the specification's forwards.
-   */
-  readonly nic: { readonly fd: number; readonly mtu: number } | undefined;
+  /** Undefined: the hypervisor brings a network of its own, with the specification's forwards. */
+  readonly cable: Cable | undefined;
 }
 
 /** A way to run virtual machines on this host. */
 export interface Hypervisor {
-  readonly name: 'qemu';
+  readonly name: 'native' | 'qemu';
   /** Can it run `spec` here, how fast, and if not, why. Never throws. */
   probe(spec: Pick<VmSpec, 'accelerator'>): Promise<ProbeResult>;
   /**

@@ -3,12 +3,13 @@ import path from 'node:path';
 import { EngineError } from '../errors';
 import type { HypervisorChoice, VmSpec } from '../spec/vm-spec';
 import type { Hypervisor, ProbeResult } from './hypervisor';
+import { createNativeHypervisor } from './native/native-hypervisor';
 import { createQemuHypervisor } from './qemu/qemu-hypervisor';
 import type { Surroundings } from './surroundings';
 
 /** Every back end; a new one is one more line. */
 export function listHypervisors(surroundings: Surroundings): readonly Hypervisor[] {
-  return [createQemuHypervisor(surroundings)];
+  return [createNativeHypervisor(surroundings), createQemuHypervisor(surroundings)];
 }
 
 /**

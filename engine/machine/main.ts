@@ -8,7 +8,7 @@ async function main(): Promise<number> {
   const [, program = '', word] = process.argv;
   if (word === PROBE_WORD) {
     const { measureKvm } = await import('../../native/kvm-probe');
-    process.stdout.write(JSON.stringify(await measureKvm()));
+    process.stdout.write(JSON.stringify(measureKvm()));
     return 0;
   }
   if (word === undefined) {

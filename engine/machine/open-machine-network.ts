@@ -1,4 +1,5 @@
 import { EngineError } from '../errors';
+import { parseMac } from '../net/addressing/mac';
 import { hasIpv6Uplink } from '../net/gateway/ipv6-uplink';
 import type { NetworkSpec, VmSpec } from '../spec/vm-spec';
 import { HostPorts } from './host-ports';
@@ -38,7 +39,7 @@ export async function openMachineNetwork(
       guests: [{ mac: network.macAddress, ip: GUEST_IP, hostname: hostnameOf(network) }],
     },
     // What listens on the host's own loopback is not meant for guests, and containers are strangers.
-    hostAccess: 'none',
+    hostAccess: network.hostPorts === 'all' ? 'all' : new Set(network.hostPorts),
     log: say,
   });
   const ports = new HostPorts(gateway.forwarder, network, GUEST_IP);
@@ -49,7 +50,16 @@ export async function openMachineNetwork(
   });
   return {
     macAddress: network.macAddress,
-    plug: () => gateway.plugQemu(network.macAddress, GUEST_IP, MTU),
+    cable: {
+      mtu: MTU,
+      openSocket: () => gateway.plugQemu(network.macAddress, GUEST_IP, MTU),
+      openNic: async () => {
+        const { plugGatewayNic } = await import('../vmm/virtio/net/gateway-nic');
+        const mac = parseMac(network.macAddress);
+        if (mac === undefined) throw new EngineError('HK_SPEC_INVALID', `${network.macAddress} is not a MAC address`);
+        return { nic: plugGatewayNic(gateway, { mac, ip: GUEST_IP }), reactor: gateway.network.reactor };
+      },
+    },
     ports,
     close,
   };

@@ -1,12 +1,12 @@
 import type { PinnedBuffer } from '../../native/pinned-buffer';
 import { sockets } from '../../native/sockets';
 import { formatIpv4 } from '../net/addressing/ipv4';
-import { macToNumber, parseMac } from '../net/addressing/mac';
+import { macFromNumber, macToNumber, parseMac } from '../net/addressing/mac';
 import { planNetwork } from '../net/addressing/plan-network';
 import { bridgeToVpnkit } from '../net/ethernet/bridge-to-vpnkit';
 import { HostForwarder } from '../net/forwards/host-forwarder';
 import type { FrameReceiver } from '../net/link/link';
-import { QEMU_FRAMING } from '../net/link/stream-link';
+import { type Framing, QEMU_FRAMING, VPNKIT_FRAMING } from '../net/link/stream-link';
 import { Network } from '../net/network';
 import { ETHERTYPE_IPV4, ETHERTYPE_OFFSET, readMac, writeMac } from '../net/wire/ethernet';
 import { ipv4, MAPPED_PREFIX } from '../net/wire/ip-address';
@@ -48,6 +48,7 @@ export async function openOutsideNetwork(
     dhcp: () => undefined,
     hostAccess: 'none',
     log,
+    masquerade: true,
     onlyGuest: () => (guest === undefined ? undefined : ipv4(guest)),
   });
   const forwarder = new HostForwarder(inside);
@@ -82,6 +83,12 @@ export async function openOutsideNetwork(
       receive = receiver;
       return bridge.relay.openPort(`vpnkit ${uuid}`, take);
     });
+    /** The machine's end of a new cable. */
+    const openCable = (framing: Framing): number => {
+      const [ours, theirs] = sockets.pair();
+      bridge.relay.plugNear(ours, framing);
+      return theirs;
+    };
     const ports = new HostPorts(forwarder, spec, GUEST_ADDRESS);
     const close = async (): Promise<void> => {
       bridge.close();
@@ -93,10 +100,20 @@ export async function openOutsideNetwork(
     });
     return {
       macAddress: bridge.mac,
-      plug: () => {
-        const [ours, theirs] = sockets.pair();
-        bridge.relay.plugNear(ours, QEMU_FRAMING);
-        return { fd: theirs, mtu: bridge.mtu, release: () => sockets.close(theirs) };
+      cable: {
+        mtu: bridge.mtu,
+        openSocket: () => {
+          const theirs = openCable(QEMU_FRAMING);
+          return { fd: theirs, release: () => sockets.close(theirs) };
+        },
+        openNic: async () => {
+          const { createStreamNic } = await import('../vmm/virtio/net/stream-nic');
+          const name = `vpnkit ${uuid}`;
+          const card = { name, mac: macFromNumber(mac), mtu: bridge.mtu, framing: VPNKIT_FRAMING };
+          const nic = createStreamNic(inside.reactor, { ...card, lost: () => undefined });
+          nic.plug(openCable(VPNKIT_FRAMING));
+          return { nic, reactor: inside.reactor };
+        },
       },
       ports,
       close,

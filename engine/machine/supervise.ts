@@ -46,14 +46,9 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
 }
 
 async function startVm({ spec, hypervisor, console, network }: Supervision): Promise<RunningVm> {
-  const nic = network?.plug();
   const macAddress = network?.macAddress ?? spec.network.macAddress;
-  try {
-    return await hypervisor.start({ ...spec, network: { ...spec.network, macAddress } }, { console, nic });
-  } finally {
-    // By now the hypervisor's process has its own copy, or there is none.
-    nic?.release();
-  }
+  const known = { ...spec, network: { ...spec.network, macAddress } };
+  return await hypervisor.start(known, { console, cable: network?.cable });
 }
 
 async function runVm(vm: RunningVm, resets: number, supervision: Supervision): Promise<ExitReason> {

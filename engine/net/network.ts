@@ -85,9 +85,11 @@ export interface NetworkOptions {
   readonly gatewayPort?: (port: number) => IpEndpoint | undefined;
   /** See every frame while there are any. */
   readonly taps?: FrameTaps;
+  /** To guests, connections of the host's side come from the gateway instead of from whoever made them. */
+  readonly masquerade?: boolean;
   /**
    * For a network that is there only for connections to one guest: where that is by now, whatever address the forwards
-   * name; undefined: not known yet. To the guest all connections come from the gateway.
+   * name; undefined: not known yet.
    */
   readonly onlyGuest?: () => IpAddress | undefined;
   /** Sends a connection somewhere else than its destination, e.g. into a proxy; undefined: as usual. */
@@ -229,8 +231,8 @@ export class Network {
     const guest = this.#locate(named);
     const neighbour = guest && this.gateway.neighbours.find(guest);
     if (guest === undefined || neighbour === undefined) return false;
-    const isVisit = this.#options.onlyGuest !== undefined;
-    const remote = isVisit ? this.gatewayFor(guest) : this.asSeenByGuest(from.address, guest);
+    const { masquerade } = this.#options;
+    const remote = masquerade === true ? this.gatewayFor(guest) : this.asSeenByGuest(from.address, guest);
     for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
       const remotePort = attempt === 0 && from.port > 0 ? from.port : this.#nextEphemeralPort();
       if (this.tcp.connect({ guest, guestPort, remote, remotePort }, neighbour, fd, onAnswer)) return true;

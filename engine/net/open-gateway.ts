@@ -1,5 +1,6 @@
 import { sockets } from '../../native/sockets';
 import { AddressBook } from './addressing/address-book';
+import { AddressBookFile } from './addressing/address-book-file';
 import { formatIpv4 } from './addressing/ipv4';
 import { macFromNumber, macToNumber, parseMac } from './addressing/mac';
 import type { NetworkSettings } from './addressing/network-plan';
@@ -11,9 +12,10 @@ import { createDnsServer, type DnsServer } from './dns/dns-server';
 import { HostForwarder } from './forwards/host-forwarder';
 import type { HostAccess } from './gateway/host-policy';
 import type { InnerServices } from './gateway/inner-services';
+import type { FrameReceiver, Link } from './link/link';
 import { createStreamLink, QEMU_FRAMING } from './link/stream-link';
 import { Network, type NetworkOptions } from './network';
-import { formatAddress, fromBytes, type IpAddress, parseAddress } from './wire/ip-address';
+import { formatAddress, fromBytes, ipv4, parseAddress } from './wire/ip-address';
 
 const DNS_PORT = 53;
 
@@ -38,10 +40,15 @@ export interface GatewaySettings {
   readonly domain?: string | undefined;
   /** VPNKit's `--dhcp-path` file, watched. */
   readonly dhcpFile?: string | undefined;
+  /** Where guests find their cards and addresses again after a restart; they are forgotten if not given. */
+  readonly addressFile?: string | undefined;
   /** Connections that may wait to be accepted, per forward. */
   readonly listenBacklog?: number | undefined;
   /** What the network is told besides. */
-  readonly options?: Pick<NetworkOptions, 'udpIdleMs' | 'maxConnections' | 'gatewayPort' | 'intercept' | 'taps'>;
+  readonly options?: Pick<
+    NetworkOptions,
+    'udpIdleMs' | 'maxConnections' | 'masquerade' | 'gatewayPort' | 'intercept' | 'taps'
+  >;
 }
 
 /** A network with all that guests expect of it: addresses by DHCP, names by DNS, the host's network, ports of the host. */
@@ -51,6 +58,11 @@ export interface OpenGateway {
   readonly dns: DnsServer;
   readonly book: AddressBook;
   readonly forwarder: HostForwarder;
+  /**
+   * Attaches the link that `open` makes to a guest with this MAC, which will have this address; undefined: one that the
+   * network chooses.
+   */
+  plug(mac: string, ip: string | undefined, open: (receive: FrameReceiver) => Link): Link;
   /** A socket whose other end is on the network, for a QEMU whose guest has this MAC and will have this address. */
   plugQemu(mac: string, ip: string, mtu: number): { readonly fd: number; readonly mtu: number; release(): void };
   close(): Promise<void>;
@@ -60,7 +72,9 @@ export interface OpenGateway {
 export function openGateway(settings: GatewaySettings): OpenGateway {
   const { hostAccess, log, hostNames = HOST_NAMES, gatewayNames = GATEWAY_NAMES } = settings;
   const plan = planNetwork(settings.network);
-  const book = new AddressBook(plan);
+  const addresses =
+    settings.addressFile === undefined ? undefined : AddressBookFile.open(settings.addressFile, plan, log);
+  const book = addresses?.book ?? new AddressBook(plan);
   const gatewayAddresses = [formatIpv4(plan.gateway)];
   if (plan.ipv6 !== undefined) gatewayAddresses.push(formatAddress(fromBytes(plan.ipv6.gateway)));
   const aliasAddresses: string[] = [];
@@ -98,26 +112,33 @@ export function openGateway(settings: GatewaySettings): OpenGateway {
     dhcp: (message, mac) => dhcp.answer(message, { mac: macFromNumber(mac) }),
   });
   const forwarder = new HostForwarder(network, settings.listenBacklog);
+  const plug: OpenGateway['plug'] = (mac, ip, open) => {
+    const address = parseMac(mac) as Uint8Array;
+    const link = network.attach(open);
+    const admission = book.attach(address);
+    if (admission.admitted) link.onClose(() => admission.leave());
+    const expected = ip === undefined ? (admission.admitted ? ipv4(admission.ip) : undefined) : parseAddress(ip);
+    if (expected !== undefined) network.gateway.neighbours.expect(expected, macToNumber(address), link);
+    return link;
+  };
   return {
     network,
     services,
     dns,
     book,
     forwarder,
+    plug,
     plugQemu: (mac, ip, mtu) => {
-      const address = parseMac(mac)!;
       const [ours, theirs] = sockets.pair();
-      const link = network.attach((receive) =>
+      plug(mac, ip, (receive) =>
         createStreamLink(network.reactor, ours, { name: `qemu ${mac}`, framing: QEMU_FRAMING, mtu }, receive),
       );
-      const admission = book.attach(address);
-      if (admission.admitted) link.onClose(() => admission.leave());
-      network.gateway.neighbours.expect(parseAddress(ip) as IpAddress, macToNumber(address), link);
       return { fd: theirs, mtu, release: () => sockets.close(theirs) };
     },
     close: async () => {
       await forwarder.close();
       network.close();
+      await addresses?.close();
       dhcpFile?.close();
       await dns.close();
     },

@@ -68,6 +68,7 @@ const network = v.strictObject({
     ),
   ),
   vpnkitSocket: v.optional(file),
+  hostPorts: v.optional(v.union([v.literal('all'), v.array(port)], 'must be a list of ports, or all')),
 });
 
 const schema = v.strictObject({
@@ -87,7 +88,7 @@ const schema = v.strictObject({
   disks: v.array(v.strictObject({ path: file, readOnly: v.boolean('must be true or false') }), 'must be a list'),
   cdroms: v.pipe(v.array(file, 'must be a list'), v.maxLength(4, 'must be at most 4 drives')),
   network,
-  hypervisor: v.picklist(['auto', 'qemu'], 'must be auto or qemu'),
+  hypervisor: v.picklist(['auto', 'native', 'qemu'], 'must be auto, native or qemu'),
   accelerator: v.picklist(['auto', 'kvm', 'hvf', 'tcg'], 'must be auto, kvm, hvf or tcg'),
 });
 

@@ -1,5 +1,5 @@
 /** Which hypervisor runs a machine; `auto` takes the best one whose probe passes. */
-export type HypervisorChoice = 'auto' | 'qemu';
+export type HypervisorChoice = 'auto' | 'native' | 'qemu';
 
 /** How QEMU executes guest code; `auto` decides by running a guest loop (see native/kvm-probe). */
 export type AcceleratorChoice = 'auto' | 'kvm' | 'hvf' | 'tcg';
@@ -42,6 +42,8 @@ export interface NetworkSpec {
   readonly hostname: string;
   /** Ethernet socket of a vpnkit or gvproxy whose network the machine joins; undefined: a network of its own. */
   readonly vpnkitSocket?: string | undefined;
+  /** Ports of the host's own loopback that the guest may reach, in a network of its own; none unless given. */
+  readonly hostPorts?: 'all' | readonly number[] | undefined;
 }
 
 /**

@@ -28,7 +28,7 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
       ['vpnkit-sock', '/nowhere/eth.sock', 'there is no such file; start vpnkit or gvproxy first'],
       ['nfs-shares', '/home', 'NFS sharing is not available in this version; leave the option out'],
       ['memory-size', '12', 'cannot use --hyperkit-memory-size=12: it must be a whole number between'],
-      ['engine', 'vmware', 'cannot use --hyperkit-engine=vmware: it must be one of auto, qemu'],
+      ['engine', 'vmware', 'cannot use --hyperkit-engine=vmware: it must be one of auto, native, qemu'],
       ['uuid', 'twelve', 'cannot use --hyperkit-uuid=twelve: it must be a UUID such as'],
       ['bind-address', 'localhost', 'cannot use --hyperkit-bind-address=localhost: it must be an IPv4 address'],
     ])('--hyperkit-%s=%s is refused', async (flag, value, text) => {

@@ -152,7 +152,27 @@ describeWith(
     });
 
     test('a second machine runs beside the first at an address of its own', async () => {
-      await store.succeed(['create', '-d', 'hyperkit', '--engine-label', 'tier=two', 'second']);
+      const servers = [0, 1].map(() => createServer((socket) => socket.end('hello from the host')));
+      for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening');
+      const [open, closed] = servers.map((server) => String((server.address() as AddressInfo).port)) as [
+        string,
+        string,
+      ];
+      await store.succeed([
+        'create',
+        '-d',
+        'hyperkit',
+        '--engine-label',
+        'tier=two',
+        '--hyperkit-host-ports',
+        open,
+        'second',
+      ]);
+      const read = (port: string): Promise<string> =>
+        store.succeed(['ssh', 'second', `timeout 20 bash -c 'cat </dev/tcp/192.168.65.2/${port}' || true`]);
+      expect(await read(open)).toBe('hello from the host');
+      expect(await read(closed)).toBe('');
+      for (const server of servers) server.close();
       const other = await store.succeed(['ip', 'second']);
       expect(other).not.toBe(address);
       expect(await store.succeed(['status', 'dev'])).toBe('Running');

@@ -40,7 +40,12 @@ export function describeEnd({ code, signal }: Pick<QemuEnd, 'code' | 'signal'>):
 }
 
 /** Why QEMU did not get as far as running the guest, from its own words. */
-export function startFailure(spec: VmSpec, what: string, lastWords: readonly string[], cause?: unknown): EngineError {
+export function startFailure(
+  spec: Pick<VmSpec, 'name' | 'memoryMiB'>,
+  what: string,
+  lastWords: readonly string[],
+  cause?: unknown,
+): EngineError {
   const words = lastWords.join('\n  ');
   const forward = /Could not set up host forwarding rule '?tcp:([\d.]+):(\d+)/.exec(words);
   if (forward) {
@@ -55,7 +60,7 @@ export function startFailure(spec: VmSpec, what: string, lastWords: readonly str
   );
 }
 
-function mendFor(words: string, spec: VmSpec): string | undefined {
+function mendFor(words: string, spec: Pick<VmSpec, 'memoryMiB'>): string | undefined {
   if (/Cannot allocate memory|cannot set up guest memory/i.test(words)) {
     return `this computer cannot give it ${spec.memoryMiB} MiB of memory; stop other programs or give the machine less`;
   }

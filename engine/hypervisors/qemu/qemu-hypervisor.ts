@@ -11,16 +11,17 @@ import { startQemuVm } from './qemu-vm';
 
 const RANKS: Readonly<Record<QemuAccelerator, number>> = { kvm: 110, hvf: 110, tcg: 10 };
 
-type Preparation =
+/** What of QEMU is here and how it will run guests. */
+export type QemuPreparation =
   | { readonly usable: true; readonly build: QemuBuild; readonly accelerator: QemuAccelerator; readonly note: string }
   | { readonly usable: false; readonly reason: string };
 
 /** QEMU as a child process, controlled over QMP. */
 export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
-  const prepared = new Map<AcceleratorChoice, Promise<Preparation>>();
+  const prepared = new Map<AcceleratorChoice, Promise<QemuPreparation>>();
 
   /** Once per process and choice: a guest that resets starts again with what was found first. */
-  const prepare = async (choice: AcceleratorChoice): Promise<Preparation> => {
+  const prepare = async (choice: AcceleratorChoice): Promise<QemuPreparation> => {
     const preparation = prepared.get(choice) ?? prepareQemu(choice, surroundings);
     prepared.set(choice, preparation);
     return await preparation;
@@ -38,13 +39,17 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
       const preparation = await prepare(spec.accelerator);
       if (!preparation.usable)
         throw new EngineError('HK_NO_HYPERVISOR', `cannot start machine "${spec.name}": ${preparation.reason}`);
-      if (attachments.nic === undefined) await checkPorts(spec.network);
+      if (attachments.cable === undefined) await checkPorts(spec.network);
       return await startQemuVm(spec, attachments, preparation.build, preparation.accelerator, surroundings);
     },
   };
 }
 
-async function prepareQemu(choice: AcceleratorChoice, surroundings: Surroundings): Promise<Preparation> {
+/** Finds QEMU, looks at it, and decides how it runs guests. Never throws. */
+export async function prepareQemu(
+  choice: AcceleratorChoice,
+  surroundings: Pick<Surroundings, 'machineProgram'>,
+): Promise<QemuPreparation> {
   const qemu = findQemu();
   if (!qemu.found) return { usable: false, reason: `QEMU: ${qemu.reason}` };
   const [inspected, decision] = await Promise.all([

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
-import type { Attachments } from '../hypervisor';
+import type { ConsoleSink } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { LastWords } from './last-words';
 import { parentDeathPrefix } from './parent-death';
@@ -13,11 +13,21 @@ export interface ProcessEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** What QEMU inherits: descriptor 3 is its QMP socket, then come its serial ports, then descriptors that are lent to it. */
+export interface QemuWires {
+  /** Where each serial port's output goes. */
+  readonly consoles: readonly ConsoleSink[];
+  /** Stay the caller's. */
+  readonly lent: readonly number[];
+}
+
 /** A QEMU process and its pipes. */
 export interface QemuProcess {
   /** Undefined when it could not be started. */
   readonly pid: number | undefined;
   readonly qmp: Duplex;
+  /** Our end of each serial port; output is on its way to its sink already. */
+  readonly serials: readonly Duplex[];
   readonly lastWords: LastWords;
   /** Ends it at once. */
   kill(): void;
@@ -25,23 +35,24 @@ export interface QemuProcess {
   readonly ended: Promise<ProcessEnd>;
 }
 
-/** Starts QEMU with a socket pair for QMP as descriptor 3, one for the console as 4, and the NIC's as 5 if it is given one. */
+/** Starts QEMU with a socket pair for QMP and for each serial port. */
 export async function startQemuProcess(
   program: string,
   qemuArguments: readonly string[],
-  { console, nic }: Attachments,
+  { consoles, lent }: QemuWires,
   surroundings: Surroundings,
 ): Promise<QemuProcess> {
-  const [command = program, ...rest] = [...(await parentDeathPrefix()), program, ...qemuArguments];
+  const [command = program, ...words] = [...(await parentDeathPrefix()), program, ...qemuArguments];
   surroundings.signal?.throwIfAborted();
-  const child = spawn(command, rest, {
+  const child = spawn(command, words, {
     // Messages in English, whatever the user speaks: some are recognised.
     env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },
     cwd: '/',
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', ...(nic === undefined ? [] : [nic.fd])],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...consoles.map(() => 'pipe' as const), ...lent],
   });
   if (child.pid !== undefined) surroundings.onChild?.(child.pid);
-  const [, output, errors, qmp, serial] = child.stdio;
+  const [, output, errors, qmp] = child.stdio;
+  const serials = child.stdio.slice(4, 4 + consoles.length) as Duplex[];
   const lastWords = new LastWords();
   for (const stream of [output, errors]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -49,12 +60,13 @@ export async function startQemuProcess(
       surroundings.log?.(`qemu: ${chunk.toString('latin1').trimEnd()}`);
     });
   }
-  serial?.on('data', (chunk: Buffer) => console(chunk));
+  for (const [index, serial] of serials.entries()) serial?.on('data', (chunk: Buffer) => consoles[index]?.(chunk));
   // A reset of these pipes means that the process is going; `ended` tells how.
-  for (const stream of [output, errors, serial]) stream?.on('error', () => undefined);
+  for (const stream of [output, errors, ...serials]) stream?.on('error', () => undefined);
   return {
     pid: child.pid,
     qmp: qmp as Duplex,
+    serials,
     lastWords,
     kill: () => void child.kill('SIGKILL'),
     ended: waitForEnd(child),

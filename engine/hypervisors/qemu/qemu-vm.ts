@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { EngineError } from '../../errors';
 import type { VmSpec } from '../../spec/vm-spec';
 import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
@@ -6,25 +7,56 @@ import type { Surroundings } from '../surroundings';
 import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
 import type { QemuBuild } from './qemu-build';
 import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
-import { type ProcessEnd, type QemuProcess, startQemuProcess } from './qemu-process';
+import { type ProcessEnd, type QemuProcess, type QemuWires, startQemuProcess } from './qemu-process';
 import { QmpClient, type QmpEvent } from './qmp-client';
 
 const START_DEADLINE_MS = 30_000;
 /** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
 const RETRY_FULL_DISK_MS = 15_000;
 
-/** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
+/** Starts QEMU for a machine and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemuVm(
   spec: VmSpec,
-  attachments: Attachments,
+  { console, cable }: Attachments,
   build: QemuBuild,
   accelerator: QemuAccelerator,
   surroundings: Surroundings,
 ): Promise<PausableVm> {
-  const commandLine = qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: attachments.nic?.mtu });
-  const qemu = await startQemuProcess(build.program, commandLine, attachments, surroundings);
-  const ownNetwork = attachments.nic === undefined ? spec.network.bindAddress : undefined;
-  const vm = new QemuVm(qemu, `qemu/${accelerator}`, ownNetwork);
+  const socket = cable?.openSocket();
+  const start: QemuStart = {
+    name: spec.name,
+    memoryMiB: spec.memoryMiB,
+    build,
+    accelerator,
+    commandLine: qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu }),
+    wires: { consoles: [console], lent: socket === undefined ? [] : [socket.fd] },
+    ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
+  };
+  try {
+    return await startQemu(start, surroundings);
+  } finally {
+    // By now QEMU has its own copy, or there is no QEMU.
+    socket?.release();
+  }
+}
+
+/** One QEMU to be started. */
+export interface QemuStart {
+  /** Shown to people. */
+  readonly name: string;
+  readonly memoryMiB: number;
+  readonly build: QemuBuild;
+  readonly accelerator: QemuAccelerator;
+  readonly commandLine: readonly string[];
+  readonly wires: QemuWires;
+  /** The host's address of the ports of QEMU's own network; undefined: it has none. */
+  readonly ownNetwork: string | undefined;
+}
+
+/** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
+export async function startQemu(start: QemuStart, surroundings: Surroundings): Promise<QemuVm> {
+  const qemu = await startQemuProcess(start.build.program, start.commandLine, start.wires, surroundings);
+  const vm = new QemuVm(qemu, `qemu/${start.accelerator}`, start.ownNetwork);
   // A process that ends early, or never starts, answers here; the rejection is handled by the race even when it comes late.
   const endedEarly = qemu.ended.then((end): never => {
     throw new Error(describeEnd(end));
@@ -45,13 +77,13 @@ export async function startQemuVm(
     signal?.throwIfAborted();
     const end = await qemu.ended.catch(() => undefined);
     const what = end && end.signal !== 'SIGKILL' ? describeEnd(end) : (error as Error).message;
-    throw startFailure(spec, what, qemu.lastWords.lines(), error);
+    throw startFailure(start, what, qemu.lastWords.lines(), error);
   } finally {
     if (onAbort) signal?.removeEventListener('abort', onAbort);
   }
 }
 
-class QemuVm implements PausableVm {
+export class QemuVm implements PausableVm {
   readonly backend: string;
   readonly children: readonly { readonly pid: number }[];
   readonly exited: Promise<ExitReason>;
@@ -88,6 +120,17 @@ class QemuVm implements PausableVm {
   async powerButton(): Promise<void> {
     if (this.#paused) await this.resume();
     await this.#qmp.execute('system_powerdown');
+  }
+
+  /** Our ends of its serial ports, for what is typed. */
+  get serials(): readonly Duplex[] {
+    return this.#qemu.serials;
+  }
+
+  /** Two bytes of an I/O port, as a CPU of the guest would read them. */
+  async readPort(port: number): Promise<number> {
+    const said = await this.#monitor(`i /w 0x${port.toString(16)}`);
+    return Number.parseInt(/=\s*(0x[0-9a-f]+)/i.exec(said)?.[1] ?? '0', 16);
   }
 
   async pause(): Promise<void> {

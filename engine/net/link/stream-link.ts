@@ -24,6 +24,13 @@ export interface StreamLinkOptions {
   readonly mtu: number;
 }
 
+/** A link whose reading can be stopped for a while: what is not read keeps the sender waiting. */
+export interface StreamLink extends Link {
+  /** No frame comes after the one that is being received. */
+  pause(): void;
+  resume(): void;
+}
+
 /** Longest frame of any peer: QEMU's NET_BUFSIZE. A longer length means that the stream is out of step. */
 const MAX_FRAME_BYTES = 4096 + 65536;
 const RECEIVE_BYTES = 512 * 1024;
@@ -41,11 +48,11 @@ export function createStreamLink(
   fd: number,
   options: StreamLinkOptions,
   receive: FrameReceiver,
-): Link {
-  return new StreamLink(reactor, fd, options, receive);
+): StreamLink {
+  return new FramedStream(reactor, fd, options, receive);
 }
 
-class StreamLink implements Link {
+class FramedStream implements StreamLink {
   readonly name: string;
   readonly #input = allocatePinned(RECEIVE_BYTES);
   #filled = 0;
@@ -56,6 +63,7 @@ class StreamLink implements Link {
   #writable = true;
   #open = true;
   #wasFull = false;
+  #paused = false;
   readonly #drainListeners: (() => void)[] = [];
   readonly #closeListeners: (() => void)[] = [];
   readonly #watch;
@@ -118,6 +126,16 @@ class StreamLink implements Link {
     this.#closeListeners.push(listener);
   }
 
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused || !this.#open) return;
+    this.#paused = false;
+    this.#watch.again();
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -159,8 +177,10 @@ class StreamLink implements Link {
   }
 
   #read(): void {
+    // What a pause left behind.
+    if (this.#filled > 0 && !this.#paused) this.#takeFrames();
     for (let reads = 0; reads < READS_IN_A_ROW; reads++) {
-      if (!this.#open) return;
+      if (!this.#open || this.#paused) return;
       const length = sockets.receive(this.fd, this.#input.address + this.#filled, RECEIVE_BYTES - this.#filled);
       if (length === -EAGAIN) return;
       if (length <= 0) {
@@ -178,7 +198,7 @@ class StreamLink implements Link {
     const { prefixBytes, littleEndian } = this.options.framing;
     const longest = this.options.mtu + ETHERNET_HEADER_BYTES;
     let offset = 0;
-    while (this.#open && this.#filled - offset >= prefixBytes) {
+    while (this.#open && !this.#paused && this.#filled - offset >= prefixBytes) {
       const length = prefixBytes === 2 ? view.getUint16(offset, littleEndian) : view.getUint32(offset, littleEndian);
       if (length > MAX_FRAME_BYTES) {
         this.close();

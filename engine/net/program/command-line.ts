@@ -35,6 +35,7 @@ const OPTIONS = {
   'host-ip': text(ADDRESSES, "stands for the host's 127.0.0.1; 0.0.0.0: nothing does [192.168.65.2]"),
   'lowest-ip': text(ADDRESSES, 'first address for guests [192.168.65.3]'),
   'highest-ip': text(ADDRESSES, 'last address for guests [192.168.65.254]'),
+  'address-book': text(ADDRESSES, 'file in which guests find their cards and addresses again after a restart'),
   'server-macaddr': text(ADDRESSES, "the gateway's card [f6:16:36:bc:f9:c6]"),
   mtu: { ...number(ADDRESSES, 'bytes of the longest packet'), default: DEFAULT_MTU },
 
@@ -57,6 +58,12 @@ const OPTIONS = {
     'the same from a watched file [{"protocol", "external_port", "internal_ip", "internal_port"}, …]',
   ),
   forwards: text(FORWARDS, 'file of flows that go to unix sockets [{"protocol", "dst_prefix", "dst_port", "path"}, …]'),
+  masquerade: {
+    type: 'boolean',
+    group: FORWARDS,
+    describe: 'to guests, forwarded connections come from the gateway instead of from their callers',
+    default: false,
+  },
   'max-connections': number(FORWARDS, 'TCP connections at once'),
   'listen-backlog': number(FORWARDS, 'connections that wait to be accepted, per forward'),
   'port-max-idle-time': { ...number(FORWARDS, 'seconds after which a silent UDP flow is forgotten'), default: 300 },
@@ -127,6 +134,7 @@ export interface ProgramSettings {
     readonly gatewayMac: string | undefined;
     readonly mtu: number;
   };
+  readonly addressFile: string | undefined;
   readonly dnsFile: string | undefined;
   readonly hostsFile: string;
   readonly hostNames: readonly string[];
@@ -141,6 +149,7 @@ export interface ProgramSettings {
   readonly gatewayPorts: readonly GatewayPort[];
   readonly gatewayPortsFile: string | undefined;
   readonly tunnelsFile: string | undefined;
+  readonly masquerade: boolean;
   readonly maxConnections: number | undefined;
   readonly listenBacklog: number | undefined;
   readonly udpIdleMs: number;
@@ -201,6 +210,7 @@ function readSettings(parsed: Parsed): ProgramSettings {
       gatewayMac: parsed['server-macaddr'],
       mtu: wholeNumber('mtu', parsed.mtu, MIN_MTU, MAX_MTU) ?? DEFAULT_MTU,
     },
+    addressFile: parsed['address-book'],
     dnsFile: parsed.dns,
     hostsFile: parsed.hosts,
     hostNames: list(parsed['host-names']),
@@ -217,6 +227,7 @@ function readSettings(parsed: Parsed): ProgramSettings {
     ],
     gatewayPortsFile: parsed['gateway-forwards'],
     tunnelsFile: parsed.forwards,
+    masquerade: parsed.masquerade,
     maxConnections: wholeNumber('max-connections', parsed['max-connections'], 0, 1_000_000),
     listenBacklog: wholeNumber('listen-backlog', parsed['listen-backlog'], 1, 65_535),
     udpIdleMs: 1000 * (wholeNumber('port-max-idle-time', parsed['port-max-idle-time'], 1, MAX_TIMEOUT_S) ?? 0),

@@ -51,7 +51,7 @@ async function openNetwork(
   const http = await openHttp(settings, closers, log);
   const tunnels = readTunnels(settings.tunnelsFile);
   const isWatched = settings.pcap !== undefined || settings.diagnostics !== undefined;
-  const { maxConnections, udpIdleMs } = settings;
+  const { masquerade, maxConnections, udpIdleMs } = settings;
   const gateway = openGateway({
     ...settings,
     network: { ...settings.addresses, ipv6: hasIpv6Uplink() ? undefined : false },
@@ -59,6 +59,7 @@ async function openNetwork(
     log,
     options: {
       udpIdleMs,
+      masquerade,
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(isWatched ? { taps } : {}),
       gatewayPort: (port) => gatewayPorts.tcp(port),

@@ -105,8 +105,8 @@ describeWith('forwards to a guest', missing, () => {
   });
 
   const port9p = (): string => path.join(folder, '9p.sock');
-  const withServer = (use: (guest: VpnkitGuest) => Promise<void>): Promise<void> =>
-    withVpnkitGuest(['--services', control, '--port', port9p()], async (guest) => {
+  const withServer = (use: (guest: VpnkitGuest) => Promise<void>, ...words: readonly string[]): Promise<void> =>
+    withVpnkitGuest(['--services', control, '--port', port9p(), ...words], async (guest) => {
       await guest.serve(process.execPath, '-e', SERVER);
       await use(guest);
     });
@@ -178,15 +178,22 @@ describeWith('forwards to a guest', missing, () => {
     });
   });
 
+  const callerAsSeenInside = async (): Promise<string> => {
+    const caller = connect(await open9p(client('9p'), 'tcp', 7002), '127.0.0.1');
+    const [said] = (await once(caller, 'data')) as [Buffer];
+    caller.destroy();
+    return said.toString();
+  };
+
   test('show the guest where its callers are', async () => {
     await withServer(async () => {
-      const port = await open9p(client('9p'), 'tcp', 7002);
-      const caller = connect(port, '127.0.0.1');
-      const [said] = (await once(caller, 'data')) as [Buffer];
       // The host's loopback, which the guest knows by its alias.
-      expect(said.toString()).toBe(HOST);
-      caller.destroy();
+      expect(await callerAsSeenInside()).toBe(HOST);
     });
+  });
+
+  test('show the guest the gateway as its only caller, if asked', async () => {
+    await withServer(async () => expect(await callerAsSeenInside()).toBe(GATEWAY), '--masquerade');
   });
 
   test('a tunnel is one to gvproxy’s client only once the guest has accepted', async () => {

@@ -3,7 +3,7 @@ import { accessSync, constants, mkdtempSync, readdirSync, rmSync, statSync, writ
 import os from 'node:os';
 import path from 'node:path';
 import { measureKvmSpeed, PROBE_WORD } from '../../../engine/hypervisors/kvm-speed';
-import { loadLibc } from '../../../native/libc';
+import { libc } from '../../../native/libc';
 import { MACHINE_PROGRAM } from '../engine/machine/fixtures/machine-bench';
 
 const hasKvm = (() => {
@@ -16,8 +16,7 @@ const hasKvm = (() => {
 })();
 
 (process.platform === 'linux' ? describe : describe.skip)('the C library', () => {
-  test('fails with the name of the call and of the error', async () => {
-    const libc = await loadLibc();
+  test('fails with the name of the call and of the error', () => {
     expect(() => libc.open('/nowhere', 0)).toThrow('open(/nowhere): ENOENT');
     const fd = libc.open('/dev/null', 0);
     expect(() => libc.ioctl('KVM_CREATE_VM', fd, 0xae01, 0)).toThrow('ioctl(KVM_CREATE_VM): ENOTTY');
@@ -26,8 +25,8 @@ const hasKvm = (() => {
     expect(() => libc.mmap(4096, 9999)).toThrow('mmap: EBADF');
   });
 
-  test('maps memory that can be written', async () => {
-    const mapping = (await loadLibc()).mmap(8192, -1);
+  test('maps memory that can be written', () => {
+    const mapping = libc.mmap(8192, -1);
     mapping.bytes[8191] = 7;
     expect(mapping.bytes[8191]).toBe(7);
     expect(mapping.address % 4096n).toBe(0n);

@@ -42,6 +42,18 @@ test('a UUID is taken in any case', () => {
 });
 
 test.each([
+  [
+    ['5432', '8080'],
+    ['5432', '8080'],
+  ],
+  [['5432, 8080'], ['5432', '8080']],
+  [['5432', 'all'], ['all']],
+  [[], []],
+])('ports of the host %j are %j', (given, read_) => {
+  expect(read({ 'hyperkit-host-ports': given }).hostPorts).toEqual(read_);
+});
+
+test.each([
   ['hyperkit-cpu-count', 0],
   ['hyperkit-cpu-count', 1.5],
   ['hyperkit-cpu-count', '2'],
@@ -54,6 +66,9 @@ test.each([
   ['hyperkit-bind-address', '127.0.0.256'],
   ['hyperkit-bind-address', 'localhost'],
   ['hyperkit-cmdline', 'two\nlines'],
+  ['hyperkit-host-ports', ['80', '0']],
+  ['hyperkit-host-ports', ['65536']],
+  ['hyperkit-host-ports', ['some']],
 ])('--%s=%j is refused with its name in the text', (name, value) => {
   expect(codeOf(() => read({ [name]: value }))).toBe('HK_FLAG_INVALID');
   expect(() => read({ [name]: value })).toThrow(`--${name}`);

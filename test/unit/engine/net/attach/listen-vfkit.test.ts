@@ -6,7 +6,8 @@ import { allocatePinned } from '../../../../../native/pinned-buffer';
 import { AF_UNIX, EAGAIN, SOCK_DGRAM, sockets } from '../../../../../native/sockets';
 import { countDescriptors } from '../../../../support/descriptors';
 import { until } from '../../../../support/until';
-import { arpAnswer, arpRequest, GATEWAY_MAC, NetworkFixture, note, openOnce } from '../ethernet/network-fixture';
+import { arpAnswer, arpRequest } from '../ethernet/arp-frames';
+import { GATEWAY_MAC, NetworkFixture, note, openOnce } from '../ethernet/network-fixture';
 
 const MAC = '5a94efe40cee';
 

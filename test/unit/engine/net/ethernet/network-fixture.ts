@@ -4,14 +4,14 @@ import path from 'node:path';
 import type { NetworkSettings } from '../../../../../engine/net/addressing/network-plan';
 import { encodeCommand, encodeInit, INIT_BYTES, RESPONSE_BYTES } from '../../../../../engine/net/ethernet/codec';
 import type { Framing } from '../../../../../engine/net/link/stream-link';
-import { type OpenGateway, openGateway } from '../../../../../engine/net/open-gateway';
+import { type GatewaySettings, type OpenGateway, openGateway } from '../../../../../engine/net/open-gateway';
 import { temporaryFolder } from '../../../../support/temporary-folder';
+import { arpAnswer, arpRequest } from './arp-frames';
 
 export const UUID = 'd1d9cd61-d0dc-4715-9bb3-4c11da7ad7a5';
 export const OTHER_UUID = '3c9cf29f-0f2b-4c4c-a6f1-70e4b8ab3f1d';
 export const NO_UUID = '\0'.repeat(36);
 export const GATEWAY_MAC = 'f61636bcf9c6';
-const BROADCAST = 'ffffffffffff';
 /** IEEE 802: for local experiments. */
 const EXPERIMENT = '88b5';
 
@@ -26,12 +26,13 @@ export class NetworkFixture {
     return path.join(this.folder, name);
   }
 
-  open(settings: NetworkSettings = {}): OpenGateway {
+  open(settings: NetworkSettings = {}, more: Partial<GatewaySettings> = {}): OpenGateway {
     const gateway = openGateway({
       network: { ipv6: false, ...settings },
       hostAccess: 'none',
       hostsFile: this.path('hosts'),
       log: this.log,
+      ...more,
     });
     this.#gateways.push(gateway);
     return gateway;
@@ -170,26 +171,8 @@ export function note(to: string, from: string, text: string): Buffer {
   return Buffer.concat([Buffer.from(`${to}${from}${EXPERIMENT}`, 'hex'), Buffer.from(text)]);
 }
 
-/** Who has `ip`? RFC 826. */
-export function arpRequest(from: string, fromIp: string, ip: string): Buffer {
-  return Buffer.from(
-    `${BROADCAST}${from}0806${'0001080006040001'}${from}${hexOf(fromIp)}${'00'.repeat(6)}${hexOf(ip)}`,
-    'hex',
-  );
-}
-
-/** The MAC that an ARP reply tells for `ip`; undefined for other frames. */
-export function arpAnswer(frame: Buffer, ip: string): string | undefined {
-  const isReply = frame.toString('hex', 12, 22) === `0806${'0001080006040002'}`;
-  return isReply && frame.toString('hex', 28, 32) === hexOf(ip) ? frame.toString('hex', 22, 28) : undefined;
-}
-
 /** Asks over the wire until there is an answer. */
 export async function resolve(wire: Wire, mac: string, ownIp: string, ip: string): Promise<string | undefined> {
   wire.send(arpRequest(mac, ownIp, ip));
   return arpAnswer(await wire.receiveUntil((frame) => arpAnswer(frame, ip) !== undefined), ip);
-}
-
-export function hexOf(ip: string): string {
-  return Buffer.from(ip.split('.').map(Number)).toString('hex');
 }

@@ -20,6 +20,8 @@ test('without options VPNKit’s defaults count', () => {
     hostNames: ['host.internal'],
     gatewayNames: ['gateway.internal'],
     guestNames: ['vm.internal'],
+    addressFile: undefined,
+    masquerade: false,
     udpIdleMs: 300_000,
     snapLength: 128,
     gatewayPorts: [],
@@ -37,9 +39,13 @@ test('every option of VPNKit is taken as VPNKit takes it', () => {
     ...['--udpv4-forwards', '123:127.0.0.1:1123', '--gateway-forwards', '/gw.json', '--forwards', '/f.json'],
     ...['--max-connections', '0', '--pcap', '/pcap.sock', '--pcap-snaplen', '1500', '--diagnostics', '/d.sock'],
     ...['--gc-compact-interval', '5', '--debug'],
+    // Ours.
+    ...['--address-book', '/book.json', '--masquerade'],
   ];
   const settings = settingsOf(...words);
   expect(settings).toMatchObject({
+    addressFile: '/book.json',
+    masquerade: true,
     ports: [
       { kind: 'path', path: '/p.sock' },
       { kind: 'fd', fd: 5 },

@@ -9,7 +9,7 @@ import { type Outcome, run } from '../../../../support/run';
 import { temporaryFolder } from '../../../../support/temporary-folder';
 import { until } from '../../../../support/until';
 import { ask } from '../control/control-fixture';
-import { dial, GATEWAY_MAC, join, note, resolve, UUID, type Wire } from '../ethernet/network-fixture';
+import { dial, GATEWAY_MAC, join, note, OTHER_UUID, resolve, UUID, type Wire } from '../ethernet/network-fixture';
 
 const PROGRAM = path.join(PROJECT, 'dist/vpnkit.cjs');
 const MAC = '025000000001';
@@ -199,3 +199,20 @@ async function switchesDuring(child: ChildProcess, milliseconds: number): Promis
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
   return (await count()) - before;
 }
+
+test('guests find their cards and addresses again after a restart, in whatever order they come', async () => {
+  const words = ['--ethernet', at('e'), '--address-book', at('book.json')];
+  const cardOf = async (uuid: string): Promise<string> => {
+    const { wire, response } = await join(at('e'), uuid);
+    wires.push(wire);
+    // The MAC in VPNKit's answer, behind its type, MTU and longest packet.
+    return response.subarray(5, 11).toString('hex');
+  };
+  const first = await start(...words);
+  const cards = [await cardOf(UUID), await cardOf(OTHER_UUID)];
+  expect(cards).toEqual(['025000000001', '025000000002']);
+  first.kill('SIGTERM');
+  await once(first, 'close');
+  await start(...words);
+  expect([await cardOf(OTHER_UUID), await cardOf(UUID)]).toEqual([cards[1], cards[0]]);
+});

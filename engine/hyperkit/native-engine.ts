@@ -1,0 +1,104 @@
+import type {
+  BoardAttachments,
+  RunningBoard as NativeBoard,
+  SerialLine as NativeLine,
+} from '../vmm/board/board-attachments';
+import { VcpuWorkers } from '../vmm/vcpu/vcpu-workers';
+import type { BoardEngine, BoardStart, ConnectedSerial, RunningBoard } from './running-board';
+
+/** Runs boards inside of this process, on /dev/kvm. */
+export const nativeEngine: BoardEngine = {
+  check: () => undefined,
+  start: async (start) => {
+    const { board, serials, log } = start;
+    // They load while this thread loads the rest.
+    const workers = new VcpuWorkers(board.vcpus);
+    const { startBoard, nics } = await prepare(start).catch((error: unknown) => {
+      workers.stop();
+      throw error;
+    });
+    try {
+      const native = await startBoard(board, {
+        ...attachSerials(serials),
+        nics: nics.backends,
+        reactor: nics.reactor,
+        workers,
+        log,
+      });
+      for (const { line, wire } of wiresOf(serials)) connectInput(native, wire, line);
+      return toRunningBoard(native, nics.close);
+    } catch (error) {
+      await nics.close();
+      throw error;
+    }
+  },
+};
+
+/** @throws EngineError */
+async function prepare(start: BoardStart) {
+  const [{ startBoard }, { openNativeNics }] = await Promise.all([
+    import('../vmm/board/start-board'),
+    import('./native-nics'),
+  ]);
+  return { startBoard, nics: await openNativeNics(start) };
+}
+
+interface Wired extends ConnectedSerial {
+  readonly wire: NativeLine;
+}
+
+/** PCI cards are counted in the order of their slots, which is their order here. */
+function wiresOf(serials: readonly ConnectedSerial[]): readonly Wired[] {
+  let cards = 0;
+  return serials.map((serial) => ({
+    ...serial,
+    wire: typeof serial.place === 'object' ? cards++ : serial.place,
+  }));
+}
+
+function attachSerials(serials: readonly ConnectedSerial[]): Omit<BoardAttachments, 'nics' | 'reactor' | 'log'> {
+  const wired = wiresOf(serials);
+  const lineOf = (wire: NativeLine) => wired.find((candidate) => candidate.wire === wire)?.line;
+  return {
+    com1: lineOf('com1'),
+    com2: lineOf('com2'),
+    cards: wired.filter(({ wire }) => typeof wire === 'number').map(({ line }) => line),
+    debugConsole: lineOf('debug-console'),
+    debugger: lineOf('debugger'),
+  };
+}
+
+/** What the port has no room for waits here, and the line stands still meanwhile. */
+function connectInput(board: NativeBoard, wire: NativeLine, line: ConnectedSerial['line']): void {
+  let waiting: Uint8Array = new Uint8Array();
+  const offer = (bytes: Uint8Array): boolean => {
+    waiting = bytes.subarray(board.typeIn(wire, bytes));
+    return waiting.length === 0;
+  };
+  board.onTypeReady(wire, () => {
+    if (offer(waiting)) line.resumeInput();
+  });
+  line.read((bytes) => {
+    if (waiting.length > 0) waiting = Buffer.concat([waiting, bytes]);
+    else if (!offer(bytes)) line.pauseInput();
+  });
+}
+
+function toRunningBoard(native: NativeBoard, close: () => Promise<void>): RunningBoard {
+  return {
+    engine: 'the native engine, KVM',
+    powerButton: async () => {
+      if (!native.acpiEnabled) return false;
+      native.powerButton();
+      return true;
+    },
+    pause: () => native.pause(),
+    resume: () => native.resume(),
+    kill: () => native.kill(),
+    exitCounts: () => native.exitCounts(),
+    exited: native.exited.then(async (exit) => {
+      await close();
+      return exit;
+    }),
+  };
+}

@@ -1,0 +1,131 @@
+// Runs in the lab: boots stock kernels on the native VMM, in several ways, and prints what came of each as a line of JSON.
+//
+//   node boot-guests.cjs FOLDER-OF-GUESTS SCENARIO...
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { BoardSpec } from '../../../engine/spec/board-spec';
+import type { RunningBoard } from '../../../engine/vmm/board/board-attachments';
+import { startBoard } from '../../../engine/vmm/board/start-board';
+import { boardSpec, Heard } from '../../support/vmm/board';
+
+const [guests = '', ...wanted] = process.argv.slice(2);
+const MIB = 1024 * 1024;
+
+interface Started {
+  readonly board: RunningBoard;
+  readonly heard: Heard;
+}
+
+async function boot(kind: 'cloud' | 'generic', words: string, change: Partial<BoardSpec> = {}): Promise<Started> {
+  const heard = new Heard();
+  const firmware = {
+    kind: 'kexec',
+    kernel: path.join(guests, `${kind}-bzimage`),
+    initrd: path.join(guests, `${kind}-initramfs`),
+    commandLine: `console=ttyS0 quiet panic=-1 pci=noearly ${words}`,
+  } as const;
+  const spec = boardSpec(firmware, { memoryBytes: 384 * MIB, acpi: true, ...change });
+  const board = await startBoard(spec, {
+    com1: {
+      write: (bytes) => {
+        process.stderr.write(bytes);
+        heard.write(bytes);
+      },
+    },
+    com2: undefined,
+    nics: [],
+    log: (line) => process.stderr.write(`board: ${line}\n`),
+  });
+  return { board, heard };
+}
+
+const script = (text: string): string => `hk.modules=none hk.run=sh:${Buffer.from(text).toString('base64')}`;
+
+async function toItsEnd({ board, heard }: Started): Promise<Record<string, unknown>> {
+  const exit = await board.exited;
+  if (heard.text.includes('Kernel panic')) throw new Error(`the guest's kernel panicked, and ended by ${exit.kind}`);
+  const lines = heard.text.split(/\r?\n/).filter((line) => /^(INIT|HK|BUTTON|SAID)/.test(line));
+  return { exit, lines, exits: board.exitCounts() };
+}
+
+/** Fails when the machine ends instead: nothing would be left to wait for. */
+async function whileItRuns({ board }: Started, event: Promise<void>): Promise<void> {
+  const ended = board.exited.then(({ kind }) => {
+    throw new Error(`the machine ended by ${kind} before its time`);
+  });
+  await Promise.race([event, ended]);
+}
+
+/** For a machine that stands still: nothing is to be seen however long one looks. */
+const aMoment = async (): Promise<void> => await new Promise((resolve) => setTimeout(resolve, 2000));
+
+const scenarios: Record<string, () => Promise<Record<string, unknown>>> = {
+  cloud: async () =>
+    await toItsEnd(
+      await boot(
+        'cloud',
+        script('echo SAID $(grep -c ^processor /proc/cpuinfo) $(cat /sys/class/dmi/id/product_name)'),
+      ),
+    ),
+
+  'generic, 2 CPUs, reboot': async () => {
+    const words = script('echo SAID $(grep -c ^processor /proc/cpuinfo)');
+    return await toItsEnd(await boot('generic', `${words} hk.then=reboot`, { vcpus: 2 }));
+  },
+
+  'power button': async () => {
+    const started = await boot('cloud', 'hk.run=await_button', { vcpus: 2 });
+    await whileItRuns(started, started.heard.until('BUTTON-AWAITED'));
+    const heardIt = started.board.acpiEnabled;
+    started.board.powerButton();
+    return { heardIt, ...(await toItsEnd(started)) };
+  },
+
+  'without ACPI, by the MP table': async () => {
+    const words = script('echo SAID $(grep -c ^processor /proc/cpuinfo)');
+    return await toItsEnd(
+      await boot('generic', `${words} reboot=k hk.then=reboot`, { vcpus: 2, acpi: false, mpTable: true }),
+    );
+  },
+
+  'pause, resume, kill': async () => {
+    const started = await boot('generic', script('while :; do echo tick; sleep 0.2; done'), { vcpus: 2 });
+    const { board, heard } = started;
+    const exits = (): string => JSON.stringify(board.exitCounts());
+    await whileItRuns(started, heard.until('tick'));
+    await board.pause();
+    const [said, before] = [heard.text, exits()];
+    await aMoment();
+    const still = heard.text === said && exits() === before;
+    const more = heard.untilMore();
+    await board.resume();
+    await whileItRuns(started, more);
+    await board.kill();
+    return { still, goneOn: heard.text.length > said.length, exit: await board.exited };
+  },
+
+  '32-bit entry': async () => {
+    // The kernel as one that doesn't know its 64-bit entry.
+    const kernel = '/tmp/old-kernel';
+    const bytes = readFileSync(path.join(guests, 'cloud-bzimage'));
+    bytes[0x236] = 0;
+    writeFileSync(kernel, bytes);
+    const initrd = path.join(guests, 'cloud-initramfs');
+    const commandLine = `console=ttyS0 quiet panic=-1 pci=noearly ${script('echo SAID $(uname -m)')}`;
+    return await toItsEnd(await boot('cloud', '', { firmware: { kind: 'kexec', kernel, initrd, commandLine } }));
+  },
+};
+
+async function main(): Promise<void> {
+  for (const name of wanted) {
+    const begun = performance.now();
+    const outcome = await scenarios[name]?.();
+    const seconds = Math.round((performance.now() - begun) / 100) / 10;
+    process.stdout.write(`${JSON.stringify({ name, seconds, ...outcome })}\n`);
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exitCode = 1;
+});
