@@ -3,6 +3,7 @@ import { readMachineStatus } from '../engine/machine/state';
 import { DOCKER_PORT } from './address/endpoint';
 import { type ConfigDocument, emptyConfig, mergeConfig, serializeConfig } from './config/driver-config';
 import { type MachinePaths, machinePaths } from './config/machine-paths';
+import { findVpnkitSocket } from './config/vpnkit-socket';
 import type { FlagValues } from './contract/create-flags';
 import { HYPERKIT_FLAGS, readHyperkitFlags } from './contract/hyperkit-flags';
 import type { Logger } from './contract/logger';
@@ -61,6 +62,8 @@ class HyperkitDriver implements MachineDriver {
 
   async setConfigFromFlags(values: FlagValues): Promise<void> {
     const options = readHyperkitFlags(values);
+    // Refused now, as every other option is; it is looked for again at each start.
+    findVpnkitSocket(options.vpnkitSock);
     const { config } = this.#document;
     config.Boot2DockerURL = options.boot2dockerUrl;
     config.CPU = options.cpuCount;

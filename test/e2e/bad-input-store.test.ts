@@ -171,7 +171,7 @@ describeWith('machines of other programs', missing, () => {
   test('one that needs a VPNKit is not started without it', async () => {
     store.save('theirs', { ...base('theirs'), ...disk, VpnKitSock: 'auto' });
     await drive(store, 'theirs', { config: { ...disk, VpnKitSock: 'auto' } }, async ({ driver }) => {
-      expect(await refusal(driver.preCreateCheck())).toContain('attaching to a VPNKit is not available');
+      expect(await refusal(driver.preCreateCheck())).toContain('no VPNKit listens at');
     });
     await store.succeed(['rm', '-y', 'theirs']);
   });
