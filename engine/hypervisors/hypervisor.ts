@@ -34,6 +34,8 @@ export interface GuestPorts {
   open(port: GuestPort): Promise<void>;
   /** Closes what `open` opened. */
   close(port: GuestPort): Promise<void>;
+  /** From now on tells `listener`, and nobody else, of each connection to a port of the host. Undefined: it can't be known. */
+  onConnection?(listener: (hostPort: number) => void): void;
 }
 
 /** A virtual machine that has been started and not yet ended. */

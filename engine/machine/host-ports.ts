@@ -8,6 +8,7 @@ import type { GuestPort, NetworkSpec } from '../spec/vm-spec';
 /** The host's ports on a machine's address, as they are opened and closed while it runs. */
 export class HostPorts implements GuestPorts {
   readonly #open = new Map<string, Forward>();
+  #listener: (hostPort: number) => void = () => undefined;
 
   /** @param guestAddress of the machine in the network of `forwarder` */
   constructor(
@@ -42,9 +43,14 @@ export class HostPorts implements GuestPorts {
     this.#open.delete(name);
   }
 
+  onConnection(listener: (hostPort: number) => void): void {
+    this.#listener = listener;
+  }
+
   async #forward(protocol: GuestPort['protocol'], hostPort: number, guestPort: number): Promise<void> {
     const host = { address: this.network.bindAddress, port: hostPort };
     const guest = { address: this.guestAddress, port: guestPort };
-    this.#open.set(`${hostPort}/${protocol}`, await this.forwarder.open({ protocol, host, guest }));
+    const forward = await this.forwarder.open({ protocol, host, guest }, () => this.#listener(hostPort));
+    this.#open.set(`${hostPort}/${protocol}`, forward);
   }
 }

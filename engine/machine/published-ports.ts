@@ -16,7 +16,7 @@ export function openPublishedPorts(
   const { bindAddress, forwards } = spec.network;
   const docker = forwards.find(({ guestPort }) => guestPort === DOCKER_GUEST_PORT);
   if (docker === undefined) return undefined;
-  return startPortPublisher(
+  const publisher = startPortPublisher(
     { address: bindAddress, port: docker.hostPort, certificates: spec.stateDir },
     {
       open: async (port) => {
@@ -31,4 +31,9 @@ export function openPublishedPorts(
     },
     log,
   );
+  // Whoever talks to Docker may be about to publish a port.
+  ports.onConnection?.((hostPort) => {
+    if (hostPort === docker.hostPort) publisher.lookAgain();
+  });
+  return publisher;
 }

@@ -15,15 +15,18 @@ export interface PortOpener {
   close(port: GuestPort): Promise<void>;
 }
 
-/** A publisher at work; `stop` ends it and leaves the ports to whoever ends the VM. */
+/** A publisher at work. */
 export interface PortPublisher {
+  /** Cuts short a pause between two tries to reach Docker, because there is reason to believe that it answers now. */
+  lookAgain(): void;
+  /** Ends it, and leaves the ports to whoever ends the VM. */
   stop(): void;
 }
 
 /**
  * Keeps the host's ports as the machine's containers publish them: listens to Docker's events and asks for the list
  * after each. Between events it sleeps; while Docker doesn't answer (booting, being provisioned, restarted with new
- * certificates) it tries again with growing pauses, and at once when the certificates change.
+ * certificates) it tries again with growing pauses, or soon after the certificates have changed or it was told to.
  */
 export function startPortPublisher(
   endpoint: DockerEndpoint,
@@ -35,6 +38,7 @@ export function startPortPublisher(
   const watcher = watchFolder(endpoint.certificates, () => nudge.give());
   void publish(endpoint, new PortSet(opener, log), nudge, stopping.signal);
   return {
+    lookAgain: () => nudge.give(),
     stop: () => {
       watcher?.close();
       stopping.abort();
@@ -57,7 +61,8 @@ async function publish(endpoint: DockerEndpoint, ports: PortSet, nudge: Nudge, s
     } catch {
       // Docker is not there yet or not any more; both are everyday states of a machine.
     }
-    await nudge.wait(pauseMs);
+    if (signal.aborted) return;
+    await nudge.wait(FIRST_PAUSE_MS, pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
 }
@@ -95,7 +100,7 @@ class PortSet {
   }
 }
 
-/** A pause that can be cut short. */
+/** A pause that can be cut short, though not below its shortest: the nudges come from strangers, too. */
 class Nudge {
   #wake: (() => void) | undefined;
 
@@ -103,15 +108,18 @@ class Nudge {
     this.#wake?.();
   }
 
-  wait(milliseconds: number): Promise<void> {
+  wait(shortestMs: number, longestMs: number): Promise<void> {
     return new Promise((resolve) => {
+      const begun = performance.now();
       const done = (): void => {
-        clearTimeout(timer);
         this.#wake = undefined;
         resolve();
       };
-      const timer = setTimeout(done, milliseconds);
-      this.#wake = done;
+      let timer = setTimeout(done, longestMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        timer = setTimeout(done, Math.max(0, begun + shortestMs - performance.now()));
+      };
     });
   }
 }

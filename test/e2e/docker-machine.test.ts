@@ -129,11 +129,15 @@ describeWith(
     test("a container's published port is reachable on the machine's address", async () => {
       const serve = 'echo published >index.html; httpd -f';
       await inDocker(['run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'sh', '-c', serve]);
+      const started = Date.now();
       await until('port 8080 opens on the host', () => listeningOn(address).includes(8080));
+      const openMs = Date.now() - started;
       const body = await (await fetch(`http://${address}:8080/index.html`)).text();
       expect(body.trim()).toBe('published');
       await inDocker(['rm', '-f', 'web']);
+      const removed = Date.now();
       await until('port 8080 closes on the host', () => !listeningOn(address).includes(8080));
+      process.stderr.write(`published port: open ${openMs} ms after run, closed ${Date.now() - removed} ms after rm\n`);
     });
 
     test("the guest knows this host by name, and doesn't get to what listens on its loopback", async () => {

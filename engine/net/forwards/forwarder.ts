@@ -32,8 +32,9 @@ export interface Forwarder {
    * @throws EngineError HK_FORWARD_FAILED whose message is one of
    * `Bind for IP:PORT failed: port is already allocated`, `listen tcp IP:PORT: bind: cannot assign requested address`,
    * `Bind for IP:PORT failed: permission denied` (the words VPNKit's clients look for), or another reason.
+   * @param onConnection called for each TCP connection that is accepted, before the guest has answered
    */
-  open(spec: ForwardSpec): Promise<Forward>;
+  open(spec: ForwardSpec, onConnection?: () => void): Promise<Forward>;
   /** All that are open now, in the order of opening. */
   list(): readonly Forward[];
 }

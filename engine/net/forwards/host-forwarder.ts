@@ -34,7 +34,7 @@ export class HostForwarder implements Forwarder {
     return [...this.#forwards];
   }
 
-  async open(spec: ForwardSpec): Promise<Forward> {
+  async open(spec: ForwardSpec, onConnection?: () => void): Promise<Forward> {
     const address = parseAddress(spec.guest.address);
     if (address === undefined) {
       throw refused(`cannot forward to ${spec.guest.address}: it is not an IP address of a guest`);
@@ -42,9 +42,9 @@ export class HostForwarder implements Forwarder {
     const guest = { address, port: spec.guest.port };
     let actual = spec;
     let close: () => Promise<void>;
-    if ('path' in spec.host) close = await this.#listenUnix(spec.host.path, guest);
+    if ('path' in spec.host) close = await this.#listenUnix(spec.host.path, guest, onConnection);
     else {
-      const listener = this.#listen(spec.protocol, spec.host, guest);
+      const listener = this.#listen(spec.protocol, spec.host, guest, onConnection);
       actual = { ...spec, host: { address: spec.host.address, port: listener.port } };
       close = async () => listener.close();
     }
@@ -65,13 +65,13 @@ export class HostForwarder implements Forwarder {
     this.#peers.close();
   }
 
-  #listen(protocol: 'tcp' | 'udp', host: Endpoint, guest: IpEndpoint): OpenListener {
+  #listen(protocol: 'tcp' | 'udp', host: Endpoint, guest: IpEndpoint, onConnection?: () => void): OpenListener {
     const address = parseAddress(host.address === '' ? '0.0.0.0' : host.address);
     if (address === undefined) throw refused(`listen ${protocol} ${host.address}: not an IP address`);
     const place = { address, port: host.port };
     try {
       return protocol === 'tcp'
-        ? listenTcp(this.network, place, guest, this.backlog)
+        ? listenTcp(this.network, place, guest, { backlog: this.backlog, onConnection })
         : listenUdp(this.network, this.#peers, place, guest);
     } catch (cause) {
       throw explain(protocol, host, cause);
@@ -79,11 +79,12 @@ export class HostForwarder implements Forwarder {
   }
 
   /** Through Node's own server, which knows how to clean up after a path. */
-  async #listenUnix(path: string, guest: IpEndpoint): Promise<() => Promise<void>> {
+  async #listenUnix(path: string, guest: IpEndpoint, onConnection?: () => void): Promise<() => Promise<void>> {
     const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#unixStreams.add(socket);
       socket.once('close', () => this.#unixStreams.delete(socket));
       socket.on('error', () => undefined);
+      onConnection?.();
       if (!this.#carry(socket, guest)) socket.destroy();
     });
     await new Promise<void>((resolve, reject) => {

@@ -21,12 +21,19 @@ const ACCEPTS_IN_A_ROW = 64;
 /** How long a listener that ran out of descriptors leaves new connections in its backlog. */
 const OUT_OF_DESCRIPTORS_PAUSE_MS = 200;
 
+export interface TcpListening {
+  /** Connections that may wait to be accepted. */
+  readonly backlog: number | undefined;
+  /** Called for each connection that was accepted. */
+  readonly onConnection: (() => void) | undefined;
+}
+
 /** Listens on a TCP port of the host for connections to a guest. @throws NativeError */
 export function listenTcp(
   network: Network,
   host: IpEndpoint,
   guest: IpEndpoint,
-  backlog = DEFAULT_BACKLOG,
+  { backlog = DEFAULT_BACKLOG, onConnection }: TcpListening,
 ): OpenListener {
   const fd = sockets.socket(isV4(host.address) ? AF_INET : AF_INET6, SOCK_STREAM);
   try {
@@ -47,6 +54,7 @@ export function listenTcp(
         return;
       }
       const peer = sockets.lastPeer();
+      onConnection?.();
       sockets.setOption(connected, SOL_TCP, TCP_NODELAY, 1);
       const from = { address: fromBytes(peer.address), port: peer.port };
       if (network.connectToGuest(connected, from, guest.address, guest.port)) continue;

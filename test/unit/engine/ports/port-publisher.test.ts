@@ -129,6 +129,24 @@ test('a port that cannot be opened is told once and holds up no other', async ()
   publisher.stop();
 });
 
+test('told that Docker may answer it looks soon, however often it is told', async () => {
+  const looks: number[] = [];
+  server.on('connection', (socket) => {
+    looks.push(performance.now());
+    socket.destroy();
+  });
+  const { publisher } = start();
+  // Left alone, the pauses before the eighth look would add up to half a minute.
+  for (let tries = 0; looks.length < 8; tries++) {
+    if (tries > 1_500) throw new Error(`it looked only ${looks.length} times in 15 s`);
+    publisher.lookAgain();
+    await sleep(10);
+  }
+  publisher.stop();
+  const pauses = looks.slice(1).map((look, index) => look - (looks[index] as number));
+  expect(Math.min(...pauses)).toBeGreaterThan(200);
+});
+
 test('after stop nothing of it is left', async () => {
   const { publisher } = start();
   await until(() => streams.size === 1);

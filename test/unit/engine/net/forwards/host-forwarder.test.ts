@@ -90,9 +90,12 @@ describe.each(['tcp', 'unix'])('%s', (kind) => {
     'path' in forward.spec.host ? forward.spec.host.path : portOf(forward);
 
   it('carries bytes both ways, and both ends', async () => {
-    const forward = await forwarder.open(tcp(0, { host: host() }));
+    let calls = 0;
+    const forward = await forwarder.open(tcp(0, { host: host() }), () => calls++);
+    expect(calls).toBe(0);
     const client = call(place(forward));
     const end = await answerCall();
+    expect(calls).toBe(1);
     expect([end.port, end.remote]).toEqual([80, HOST_IP]);
     const sent = pattern(50_000);
     client.end(sent);
