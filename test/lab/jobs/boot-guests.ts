@@ -41,19 +41,49 @@ async function boot(kind: 'cloud' | 'generic', words: string, change: Partial<Bo
 
 const script = (text: string): string => `hk.modules=none hk.run=sh:${Buffer.from(text).toString('base64')}`;
 
-async function toItsEnd({ board, heard }: Started): Promise<Record<string, unknown>> {
-  const exit = await board.exited;
+/** A guest that has not come further by then is told apart from one that is slow. */
+const STEP_MS = 240_000;
+
+/**
+ * Waits for a step of a machine's life. Fails when the machine ends before it, unless that is the step, and when it takes
+ * too long; then it tells whether the CPUs still run and still listen.
+ */
+async function step<T>({ board, heard }: Started, what: string, event: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const before = JSON.stringify(board.exitCounts());
+      setTimeout(() => {
+        const after = JSON.stringify(board.exitCounts());
+        const said = JSON.stringify(heard.text.slice(-300));
+        const fail = (listens: string): void =>
+          reject(new Error(`no ${what} in ${STEP_MS} ms; exits ${before}, then ${after}; ${listens}; it said ${said}`));
+        const deaf = setTimeout(() => fail('its CPUs do not stop'), 5000);
+        void board.pause().then(() => {
+          clearTimeout(deaf);
+          fail('its CPUs stop when they are told to');
+        });
+      }, 2000);
+    }, STEP_MS);
+  });
+  const ended = board.exited.then(({ kind }) => {
+    throw new Error(`the machine ended by ${kind} before its ${what}`);
+  });
+  try {
+    return await Promise.race([event, ended, late]);
+  } finally {
+    clearTimeout(timer);
+    ended.catch(() => undefined);
+    late.catch(() => undefined);
+  }
+}
+
+async function toItsEnd(started: Started): Promise<Record<string, unknown>> {
+  const { board, heard } = started;
+  const exit = await step(started, 'end', board.exited);
   if (heard.text.includes('Kernel panic')) throw new Error(`the guest's kernel panicked, and ended by ${exit.kind}`);
   const lines = heard.text.split(/\r?\n/).filter((line) => /^(INIT|HK|BUTTON|SAID)/.test(line));
   return { exit, lines, exits: board.exitCounts() };
-}
-
-/** Fails when the machine ends instead: nothing would be left to wait for. */
-async function whileItRuns({ board }: Started, event: Promise<void>): Promise<void> {
-  const ended = board.exited.then(({ kind }) => {
-    throw new Error(`the machine ended by ${kind} before its time`);
-  });
-  await Promise.race([event, ended]);
 }
 
 /** For a machine that stands still: nothing is to be seen however long one looks. */
@@ -75,7 +105,7 @@ const scenarios: Record<string, () => Promise<Record<string, unknown>>> = {
 
   'power button': async () => {
     const started = await boot('cloud', 'hk.run=await_button', { vcpus: 2 });
-    await whileItRuns(started, started.heard.until('BUTTON-AWAITED'));
+    await step(started, 'line BUTTON-AWAITED', started.heard.until('BUTTON-AWAITED'));
     const heardIt = started.board.acpiEnabled;
     started.board.powerButton();
     return { heardIt, ...(await toItsEnd(started)) };
@@ -92,16 +122,17 @@ const scenarios: Record<string, () => Promise<Record<string, unknown>>> = {
     const started = await boot('generic', script('while :; do echo tick; sleep 0.2; done'), { vcpus: 2 });
     const { board, heard } = started;
     const exits = (): string => JSON.stringify(board.exitCounts());
-    await whileItRuns(started, heard.until('tick'));
-    await board.pause();
+    await step(started, 'first tick', heard.until('tick'));
+    await step(started, 'pause', board.pause());
     const [said, before] = [heard.text, exits()];
     await aMoment();
     const still = heard.text === said && exits() === before;
     const more = heard.untilMore();
-    await board.resume();
-    await whileItRuns(started, more);
-    await board.kill();
-    return { still, goneOn: heard.text.length > said.length, exit: await board.exited };
+    await step(started, 'going on', board.resume());
+    await step(started, 'tick after the pause', more);
+    void board.kill();
+    const exit = await step(started, 'end by kill', board.exited);
+    return { still, goneOn: heard.text.length > said.length, exit };
   },
 
   '32-bit entry': async () => {
@@ -127,5 +158,6 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exitCode = 1;
+  // Its CPUs' threads would keep a machine that failed here for ever.
+  process.exit(1);
 });
