@@ -39,6 +39,10 @@ const FIRST_ITERATIONS = 20_000;
 const MORE = 10;
 const MAX_ITERATIONS = 20_000_000;
 const ENOUGH_SECONDS = 0.1;
+/** A busy host takes the CPU away in the midst of a run: the quickest of a few tells what KVM can do. */
+const LONG_RUNS = 3;
+/** No run is taken again after this much time. */
+const PATIENCE_SECONDS = 0.5;
 const INSTRUCTIONS_PER_ITERATION = 2;
 
 /**
@@ -72,10 +76,17 @@ function measureLoop(): KvmMeasurement {
     view.setBigUint64(SREGS.csBase, 0n, true);
     view.setUint16(SREGS.csSelector, 0, true);
     libc.ioctl('KVM_SET_SREGS', vcpu, KVM_SET_SREGS, sregs);
+    let spent = 0;
     for (let iterations = FIRST_ITERATIONS; ; iterations *= MORE) {
-      const seconds = timeLoop(vcpu, run, memory, iterations);
-      if (seconds >= ENOUGH_SECONDS || iterations >= MAX_ITERATIONS) {
-        return { ok: true, instructionsPerSecond: (iterations * INSTRUCTIONS_PER_ITERATION) / seconds };
+      let quickest = timeLoop(vcpu, run, memory, iterations);
+      spent += quickest;
+      for (let runs = 1; runs < LONG_RUNS && quickest >= ENOUGH_SECONDS && spent < PATIENCE_SECONDS; runs++) {
+        const seconds = timeLoop(vcpu, run, memory, iterations);
+        spent += seconds;
+        quickest = Math.min(quickest, seconds);
+      }
+      if (quickest >= ENOUGH_SECONDS || iterations >= MAX_ITERATIONS) {
+        return { ok: true, instructionsPerSecond: (iterations * INSTRUCTIONS_PER_ITERATION) / quickest };
       }
     }
   } finally {

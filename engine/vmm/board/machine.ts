@@ -11,6 +11,7 @@ import type { VcpuThreads } from '../vcpu/vcpu-threads';
 import type { VcpuWorkers } from '../vcpu/vcpu-workers';
 import type { Board } from './assemble-board';
 import type { BoardExit, RunningBoard, SerialLine } from './board-attachments';
+import { ConditionWaiters } from './condition-waiters';
 import type { PluggedDevice } from './plug-devices';
 import type { SerialLines } from './serial-lines';
 
@@ -49,8 +50,8 @@ export class Machine implements RunningBoard {
   #rtcTimer: NodeJS.Timeout | undefined;
   #killed = false;
   #ending = false;
-  /** Who waits for a change of the vCPUs' phases. */
-  #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
+  /** Of the vCPUs' phases. */
+  readonly #phases = new ConditionWaiters();
 
   constructor(private readonly parts: MachineParts) {
     this.#watch = parts.reactor.watch(parts.noticeEventfd, () => this.#noticed());
@@ -61,7 +62,7 @@ export class Machine implements RunningBoard {
   async run(): Promise<void> {
     const { threads, board } = this.parts;
     threads.run();
-    await this.#until(() => board.words.phase(0) !== PHASE.starting);
+    await this.#phases.until(() => board.words.phase(0) !== PHASE.starting);
   }
 
   powerButton(): void {
@@ -76,13 +77,13 @@ export class Machine implements RunningBoard {
   async pause(): Promise<void> {
     if (this.#ending) return;
     this.parts.threads.pause();
-    await this.#until(() => this.parts.threads.allIn(PHASE.paused, PHASE.ended));
+    await this.#phases.until(() => this.parts.threads.allIn(PHASE.paused, PHASE.ended));
   }
 
   async resume(): Promise<void> {
     if (this.#ending) return;
     this.parts.threads.run();
-    await this.#until(() => this.parts.threads.allIn(PHASE.running, PHASE.ended));
+    await this.#phases.until(() => this.parts.threads.allIn(PHASE.running, PHASE.ended));
   }
 
   async kill(): Promise<void> {
@@ -111,7 +112,7 @@ export class Machine implements RunningBoard {
     if ((notices & NOTICE.alarmChanged) !== 0) this.#setAlarm(lock.run(() => cmos.tick()));
     if (lines.drain()) this.#watch.again();
     if (words.wish !== WISH.none) this.#end();
-    this.#settleWaiters();
+    this.#phases.settle();
   }
 
   #setAlarm(afterMs: number | undefined): void {
@@ -121,18 +122,6 @@ export class Machine implements RunningBoard {
     // A timer of Node takes 24 days at most; by then the clock is looked at again.
     const delayMs = Math.min(Math.max(1, Math.ceil(afterMs)), 0x7fff_ffff);
     this.#rtcTimer = setTimeout(() => this.#setAlarm(lock.run(() => cmos.tick())), delayMs);
-  }
-
-  async #until(isDone: () => boolean): Promise<void> {
-    if (isDone()) return;
-    await new Promise<void>((resolve) => {
-      this.#waiters.push({ isDone, resolve });
-    });
-  }
-
-  #settleWaiters(): void {
-    for (const { isDone, resolve } of this.#waiters) if (isDone()) resolve();
-    this.#waiters = this.#waiters.filter(({ isDone }) => !isDone());
   }
 
   #end(): void {
@@ -147,7 +136,7 @@ export class Machine implements RunningBoard {
       this.parts;
     clearTimeout(this.#rtcTimer);
     this.#watch.close();
-    this.#settleWaiters();
+    this.#phases.settle();
     while (lines.drain());
     const wish = board.words.wish;
     await io?.close();
