@@ -28,11 +28,10 @@ export type DeviceSpec =
   | { readonly kind: 'hostbridge'; readonly vendor: 'hyperkit' | 'amd' }
   | { readonly kind: 'lpc' }
   | { readonly kind: 'dummy' }
-  | { readonly kind: 'uart'; readonly serial: SerialSpec }
+  | { readonly kind: 'uart' | 'virtio-console'; readonly serial: SerialSpec }
   | { readonly kind: 'virtio-blk' | 'ahci-hd' | 'ahci-cd'; readonly block: BlockSpec }
   | { readonly kind: 'virtio-net'; readonly network: NicSpec }
   | { readonly kind: 'virtio-rnd' }
-  | { readonly kind: 'virtio-console' }
   /** Memory that the guest does not use goes back to the host. */
   | { readonly kind: 'virtio-balloon' }
   | {

@@ -13,6 +13,7 @@ interface Outcome {
   readonly heardIt?: boolean;
   readonly still?: boolean;
   readonly goneOn?: boolean;
+  readonly hvc?: string;
 }
 
 describeWith('stock kernels on the native VMM', [labMissing()], () => {
@@ -68,6 +69,13 @@ describeWith('stock kernels on the native VMM', [labMissing()], () => {
     const [outcome] = await run('power button');
     expect(outcome).toMatchObject({ heardIt: true, exit: { kind: 'power-off' } });
     expect(outcome?.lines).toEqual(expect.arrayContaining(['BUTTON-PRESSED', 'HK-DONE 0']));
+  });
+
+  test('have a console over virtio', async () => {
+    const [outcome] = await run('a console over virtio');
+    // The guest's terminal echoes what is typed.
+    expect(outcome?.hvc).toBe('hello\r\nhello to you\r\n');
+    expect(outcome?.exit).toEqual({ kind: 'power-off' });
   });
 
   test('do without ACPI, and reset by the keyboard controller', async () => {

@@ -61,7 +61,7 @@ export function refuseImpossible(board: BoardSpec): void {
   if (board.debugPort !== undefined) throw impossible('the debug port (-g)');
   for (const { slot, func, device } of board.slots) {
     const { kind } = device;
-    if (kind === 'virtio-console' || kind === 'virtio-9p' || kind === 'virtio-sock') {
+    if (kind === 'virtio-9p' || kind === 'virtio-sock') {
       throw impossible(`${kind} (slot ${slot}:${func})`);
     }
     const isChipset = kind === 'hostbridge' || kind === 'lpc' || kind === 'dummy';
@@ -111,12 +111,15 @@ function deviceArguments(place: SlotSpec, board: BoardSpec, host: QemuBoardHost,
     case 'hostbridge':
     case 'lpc':
     case 'dummy':
-    case 'virtio-console':
     case 'virtio-9p':
     case 'virtio-sock':
       return [];
     case 'uart':
       return ['-device', `pci-serial,${address},chardev=${serialId(`uart-${where}`)}`];
+    case 'virtio-console': {
+      const port = `virtconsole,bus=${id}.0,chardev=${serialId(`hvc-${where}`)}`;
+      return ['-device', `virtio-serial-pci,id=${id},${virtio}`, '-device', port];
+    }
     case 'virtio-balloon':
       return ['-device', `virtio-balloon-pci,${virtio},free-page-reporting=on`];
     case 'virtio-blk':

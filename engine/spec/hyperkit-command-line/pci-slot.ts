@@ -1,4 +1,4 @@
-import type { DeviceSpec } from '../board-spec';
+import type { DeviceSpec, SerialSpec } from '../board-spec';
 import { parseBlockOptions } from './block-options';
 import { splitOnce } from './comma-list';
 import { parseGatewayNic, parseTapNic, parseVpnkitNic } from './network-options';
@@ -27,10 +27,11 @@ const EMULATIONS: Readonly<Record<string, (config: string | undefined, place: Pl
   amd_hostbridge: () => ({ kind: 'hostbridge', vendor: 'amd' }),
   lpc: () => ({ kind: 'lpc' }),
   dummy: () => ({ kind: 'dummy' }),
-  uart: (config, { slot, func, serials }) => {
-    const unconnected = { terminal: undefined, ringPath: undefined, systemLog: false };
-    return { kind: 'uart', serial: serials.read(config, `PCI uart at ${slot}:${func}`) ?? unconnected };
-  },
+  uart: (config, place) => ({ kind: 'uart', serial: readSerial(config, place, 'PCI uart') }),
+  'virtio-console': (config, place) => ({
+    kind: 'virtio-console',
+    serial: readSerial(config, place, 'virtio console'),
+  }),
   'virtio-blk': (config) => ({ kind: 'virtio-blk', block: parseBlockOptions(config, false) }),
   'ahci-hd': (config) => ({ kind: 'ahci-hd', block: parseBlockOptions(config, false) }),
   'ahci-cd': (config) => ({ kind: 'ahci-cd', block: parseBlockOptions(config, true) }),
@@ -38,9 +39,15 @@ const EMULATIONS: Readonly<Record<string, (config: string | undefined, place: Pl
   'virtio-tap': (config) => ({ kind: 'virtio-net', network: parseTapNic(config) }),
   'virtio-vpnkit': (config) => ({ kind: 'virtio-net', network: parseVpnkitNic(config) }),
   'virtio-rnd': () => ({ kind: 'virtio-rnd' }),
+  'virtio-balloon': () => ({ kind: 'virtio-balloon' }),
   'virtio-9p': parseNinePOptions,
   'virtio-sock': parseSocketOptions,
 };
+
+function readSerial(config: string | undefined, { slot, func, serials }: Place, what: string): SerialSpec {
+  const unconnected = { terminal: undefined, ringPath: undefined, systemLog: false };
+  return serials.read(config, `${what} at ${slot}:${func}`) ?? unconnected;
+}
 
 /**
  * `[BUS:]SLOT[:FUNC],EMULATION[,CONFIG]`; CONFIG is the device's business. HyperKit reads the numbers with sscanf and

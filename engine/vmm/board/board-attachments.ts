@@ -12,7 +12,7 @@ export interface BoardAttachments {
   /** Undefined: what the guest sends is dropped. */
   readonly com1: SerialSink | undefined;
   readonly com2: SerialSink | undefined;
-  /** Serial cards on the PCI bus (`uart`), in the order of their slots. */
+  /** Serial cards and consoles on the PCI bus (`uart`, `virtio-console`), in the order of their slots. */
   readonly cards?: readonly (SerialSink | undefined)[];
   readonly debugConsole?: SerialSink | undefined;
   readonly debugger?: SerialSink | undefined;
@@ -27,7 +27,7 @@ export interface BoardAttachments {
   log(line: string): void;
 }
 
-/** Lines into the guest. A number is a PCI serial card, counted as in {@link BoardAttachments.cards}. */
+/** Lines into the guest. A number is a PCI serial card or console, counted as in {@link BoardAttachments.cards}. */
 export type SerialLine = 'com1' | 'com2' | 'debug-console' | 'debugger' | number;
 
 /** Why a board ended. */

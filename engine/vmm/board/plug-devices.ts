@@ -16,6 +16,7 @@ import { ByteRing } from '../platform/byte-ring';
 import { Uart16550 } from '../platform/uart-16550';
 import { VirtioBalloon } from '../virtio/balloon/virtio-balloon';
 import { blkIdentity } from '../virtio/blk/blk-identity';
+import { VirtioConsole } from '../virtio/console/virtio-console';
 import type { VirtioDevice, VirtioIdentity } from '../virtio/device-model';
 import { type HostedDevice, hostInMainThread } from '../virtio/main-thread-host';
 import type { NicBackend } from '../virtio/net/nic-backend';
@@ -41,6 +42,8 @@ export interface PluggedDevice {
   readonly slot: PciSlotPlan;
   /** What works in the I/O thread. */
   readonly io: IoDevicePlan['device'] | undefined;
+  /** A console, to be connected. */
+  readonly hvc?: VirtioConsole;
   /** Puts to work what works in the main thread, once; `pci` is this thread's function of the slot. */
   host(pci: PciFunction, surroundings: HostSurroundings): void;
   /** Ends its work and gives back all it owns. vCPUs and the I/O thread have ended before. */
@@ -93,6 +96,10 @@ async function plugDevice(
       if (backend === undefined) throw mismatch('it has more NICs than are attached');
       return virtio(new VirtioNet(backend), place);
     }
+    case 'virtio-console': {
+      const hvc = new VirtioConsole();
+      return { ...virtio(hvc, place), hvc };
+    }
     case 'virtio-rnd':
       return virtio(new VirtioRng(reactor), place);
     case 'virtio-balloon':
@@ -108,8 +115,6 @@ async function plugDevice(
     case 'ahci-hd':
     case 'ahci-cd':
       return ahci(device.kind, device.block, { slot, func });
-    default:
-      throw new EngineError('HK_SPEC_INVALID', `the native hypervisor has no ${device.kind} yet; leave it out`);
   }
 }
 

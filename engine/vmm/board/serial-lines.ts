@@ -1,12 +1,15 @@
 import type { ByteRing } from '../platform/byte-ring';
+import type { VirtioConsole } from '../virtio/console/virtio-console';
 import type { Board, DebugPort, Serial } from './assemble-board';
 import type { BoardAttachments, SerialLine, SerialSink } from './board-attachments';
+import type { PluggedDevice } from './plug-devices';
 
 /** Bytes of one line handed over in a row, before others get their turn. */
 const DRAIN_BYTES = 65_536;
 
 interface Line {
-  readonly output: ByteRing;
+  /** Undefined: it gives its output to the sink by itself. */
+  readonly output: ByteRing | undefined;
   readonly sink: SerialSink | undefined;
   /** After the ring was read. */
   drained(): void;
@@ -23,11 +26,18 @@ export class SerialLines {
 
   constructor(
     private readonly board: Board,
+    devices: readonly PluggedDevice[],
     attachments: BoardAttachments,
   ) {
     this.#addSerial('com1', board.com1, attachments.com1);
     this.#addSerial('com2', board.com2, attachments.com2);
-    for (const [index, card] of board.cards.entries()) this.#addSerial(index, card, attachments.cards?.[index]);
+    const cards = board.cards.values();
+    let number = 0;
+    for (const { slot, hvc } of devices) {
+      const sink = attachments.cards?.[number];
+      if (hvc !== undefined) this.#addConsole(number++, hvc, sink);
+      else if (slot.device.kind === 'serial') this.#addSerial(number++, cards.next().value, sink);
+    }
     this.#addDebugPort('debug-console', board.debugConsole, attachments.debugConsole);
     this.#addDebugPort('debugger', board.debugger, attachments.debugger);
   }
@@ -45,6 +55,19 @@ export class SerialLines {
     });
   }
 
+  #addConsole(name: SerialLine, hvc: VirtioConsole, sink: SerialSink | undefined): void {
+    const line: Line = {
+      output: undefined,
+      sink,
+      drained: () => undefined,
+      receive: (bytes) => hvc.type(bytes),
+      listener: undefined,
+      waits: false,
+    };
+    hvc.connect({ write: (bytes) => sink?.write(bytes), inputWanted: () => roomForInput(line) });
+    this.#lines.set(name, line);
+  }
+
   #addDebugPort(name: SerialLine, port: DebugPort | undefined, sink: SerialSink | undefined): void {
     if (port === undefined) return;
     const { input, output } = port;
@@ -60,6 +83,7 @@ export class SerialLines {
   drain(): boolean {
     let more = false;
     for (const { output, sink, drained } of this.#lines.values()) {
+      if (output === undefined) continue;
       let any = false;
       const left = output.drain(DRAIN_BYTES, (bytes) => {
         any = true;
@@ -87,10 +111,12 @@ export class SerialLines {
 
   /** A line may have room for input again. */
   inputWanted(): void {
-    for (const line of this.#lines.values()) {
-      if (!line.waits) continue;
-      line.waits = false;
-      line.listener?.();
-    }
+    for (const line of this.#lines.values()) roomForInput(line);
   }
+}
+
+function roomForInput(line: Line): void {
+  if (!line.waits) return;
+  line.waits = false;
+  line.listener?.();
 }

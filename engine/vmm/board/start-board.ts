@@ -116,7 +116,7 @@ async function build(spec: BoardSpec, attachments: BoardAttachments, undo: Undo)
   // Before the files of its devices are closed.
   undo.add(async () => await io?.close());
   threads.assign(vcpus, plan, attachments.trace);
-  const lines = new SerialLines(board, attachments);
+  const lines = new SerialLines(board, devices, attachments);
   const counters = new ExitCounters(plan.counters);
   const machine = new Machine({
     ...{ vm, vcpus, workers, threads, memory: regions, board, lines, counters, devices, io },

@@ -16,7 +16,12 @@ interface Started {
   readonly heard: Heard;
 }
 
-async function boot(kind: 'cloud' | 'generic', words: string, change: Partial<BoardSpec> = {}): Promise<Started> {
+async function boot(
+  kind: 'cloud' | 'generic',
+  words: string,
+  change: Partial<BoardSpec> = {},
+  cards: readonly Heard[] = [],
+): Promise<Started> {
   const heard = new Heard();
   const firmware = {
     kind: 'kexec',
@@ -33,6 +38,7 @@ async function boot(kind: 'cloud' | 'generic', words: string, change: Partial<Bo
       },
     },
     com2: undefined,
+    cards,
     nics: [],
     log: (line) => process.stderr.write(`board: ${line}\n`),
   });
@@ -109,6 +115,21 @@ const scenarios: Record<string, () => Promise<Record<string, unknown>>> = {
     const heardIt = started.board.acpiEnabled;
     started.board.powerButton();
     return { heardIt, ...(await toItsEnd(started)) };
+  },
+
+  'a console over virtio': async () => {
+    const hvc = new Heard();
+    const text = 'exec 3<>/dev/hvc0; echo HVC-READY; read line <&3; echo "$line to you" >&3; sleep 1';
+    const words = `hk.run=sh:${Buffer.from(text).toString('base64')}`;
+    const unconnected = { terminal: undefined, ringPath: undefined, systemLog: false };
+    const slots: BoardSpec['slots'] = [
+      ...boardSpec({ kind: 'bootrom', image: '' }).slots,
+      { slot: 1, func: 0, device: { kind: 'virtio-console', serial: unconnected } },
+    ];
+    const started = await boot('cloud', words, { slots }, [hvc]);
+    await step(started, 'line HVC-READY', started.heard.until('HVC-READY'));
+    started.board.typeIn(0, Buffer.from('hello\n'));
+    return { ...(await toItsEnd(started)), hvc: hvc.text };
   },
 
   'without ACPI, by the MP table': async () => {

@@ -35,8 +35,12 @@ export class VirtioConsole implements VirtioDevice {
   #receive: Virtqueue | undefined;
   #transmit: Virtqueue | undefined;
   #inputWaits = false;
+  #terminal: ConsoleTerminal | undefined;
 
-  constructor(private readonly terminal: ConsoleTerminal) {}
+  /** Until then, what the guest sends is dropped. */
+  connect(terminal: ConsoleTerminal): void {
+    this.#terminal = terminal;
+  }
 
   activate(queues: ReadonlyArray<Virtqueue | undefined>): void {
     this.#receive = queues[RECEIVE];
@@ -47,7 +51,7 @@ export class VirtioConsole implements VirtioDevice {
     if (index === TRANSMIT) this.#takeOutput();
     else if (this.#inputWaits) {
       this.#inputWaits = false;
-      this.terminal.inputWanted();
+      this.#terminal?.inputWanted();
     }
   }
 
@@ -95,7 +99,7 @@ export class VirtioConsole implements VirtioDevice {
       if (readableBytes > MAX_OUTPUT_BYTES) {
         throw new EngineError('HK_GUEST_FAULT', `the guest's console sent ${readableBytes} bytes at once`);
       }
-      for (const { address, length } of readable) this.terminal.write(queue.memory.slice(address, length).slice());
+      for (const { address, length } of readable) this.#terminal?.write(queue.memory.slice(address, length).slice());
       queue.push(head, 0);
       return true;
     });

@@ -15,7 +15,18 @@ test('a board with everything', () => {
     ...['-A', '-u', '-c', '2', '-m', '1G', '-U', '0b6d0f0a-8d1c-4a53-9a1e-0123456789ab', '-s', '0:0,hostbridge'],
     ...['-s', '31,lpc', '-s', '1:0,virtio-blk,/a.img,ro', '-s', '1:1,ahci-cd,/c.iso', '-s', '2,virtio-net'],
     ...['-s', '3,virtio-rnd', '-s', '4,ahci-hd,/d.img,sync,sectorsize=512/4096', '-s', '5,uart,null'],
-    ...['-s', '6,virtio-tap,tap0', '-l', 'com1,null', '-l', 'com2,stdio'],
+    ...[
+      '-s',
+      '6,virtio-tap,tap0',
+      '-s',
+      '7,virtio-console,null',
+      '-s',
+      '8,virtio-balloon',
+      '-l',
+      'com1,null',
+      '-l',
+      'com2,stdio',
+    ],
   );
   const nics: QemuBoardHost['nics'] = [
     { kind: 'descriptor', mac: '02:00:00:00:00:01', mtu: 1500 },

@@ -5,7 +5,8 @@ import { DriverRing, fakeMemory } from '../driver-ring';
 
 function newConsole({ eventIndex = false } = {}) {
   const seen = { output: '', wanted: 0, interrupts: 0, again: 0 };
-  const device = new VirtioConsole({
+  const device = new VirtioConsole();
+  device.connect({
     write: (bytes) => {
       seen.output += Buffer.from(bytes).toString('latin1');
     },
