@@ -1,5 +1,4 @@
 import koffi from 'koffi';
-import { addressOf } from './libc';
 import { errnoName, NativeError } from './native-error';
 import { allocatePinned } from './pinned-buffer';
 
@@ -20,7 +19,7 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 
 /** struct sock_filter (linux/filter.h): 0 u16 code, 2 u8 jt, 3 u8 jf, 4 u32 k */
-export const SOCK_FILTER_BYTES = 8;
+const SOCK_FILTER_BYTES = 8;
 /** struct sock_fprog: 0 u16 length in instructions, 8 u64 address of them */
 const SOCK_FPROG_BYTES = 16;
 
@@ -39,11 +38,11 @@ export function denyNewPrivileges(): void {
  * @param program struct sock_filter, one after the other. @throws NativeError
  */
 export function installSeccompFilter(program: Uint8Array): void {
-  // An ArrayBuffer of its own has an address that stays.
-  const instructions = new Uint8Array(program);
+  const instructions = allocatePinned(program.length);
+  instructions.bytes.set(program);
   const description = allocatePinned(SOCK_FPROG_BYTES);
-  description.view.setUint16(0, instructions.length / SOCK_FILTER_BYTES, true);
-  description.view.setBigUint64(8, addressOf(instructions), true);
+  description.view.setUint16(0, program.length / SOCK_FILTER_BYTES, true);
+  description.view.setBigUint64(8, BigInt(instructions.address), true);
   const result = syscall(SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, description.address);
   if (result < 0) throw failed('seccomp(SECCOMP_SET_MODE_FILTER)');
   // The id of a thread that has a filter of its own, which can't be replaced.

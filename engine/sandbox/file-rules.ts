@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import path from 'node:path';
 import {
   LANDLOCK_ACCESS_FS as ACCESS,
@@ -21,7 +21,7 @@ export interface WritablePlaces {
 /** linux/fcntl.h: a descriptor that names a file and opens nothing. */
 const O_PATH = 0o10000000;
 
-const WRITE_FILE = ACCESS.WRITE_FILE | ACCESS.TRUNCATE | ACCESS.IOCTL_DEV;
+const USE_FILE = ACCESS.WRITE_FILE | ACCESS.TRUNCATE | ACCESS.IOCTL_DEV;
 const USE_FOLDER =
   ACCESS.WRITE_FILE |
   ACCESS.TRUNCATE |
@@ -53,12 +53,12 @@ const DEVICES = ['/dev/kvm', '/dev/null'];
  */
 export function confineFiles(places: WritablePlaces): number {
   const abi = landlock.abi();
-  const handled = rightsOf(abi, WRITE_FILE | USE_FOLDER | DENIED);
+  const handled = rightsOf(abi, USE_FILE | USE_FOLDER | DENIED);
   const scopes = abi >= SCOPES_ABI ? LANDLOCK_SCOPE.SIGNAL | LANDLOCK_SCOPE.ABSTRACT_UNIX_SOCKET : 0;
   const ruleset = landlock.createRuleset(handled, scopes);
   try {
     const allow = (place: string, access: number): void => allowBeneath(ruleset, place, access & handled);
-    for (const file of [...DEVICES, ...places.files]) allow(file, WRITE_FILE);
+    for (const file of [...DEVICES, ...places.files]) allow(file, USE_FILE);
     for (const folder of places.folders) allow(findFolder(folder), USE_FOLDER);
     for (const file of places.removed) allow(path.dirname(file), ACCESS.REMOVE_FILE);
     landlock.restrictSelf(ruleset, abi >= TSYNC_ABI ? LANDLOCK_RESTRICT_SELF_TSYNC : 0);
@@ -76,7 +76,7 @@ function rightsOf(abi: number, access: number): number {
 function allowBeneath(ruleset: number, place: string, access: number): void {
   let fd: number;
   try {
-    fd = openSync(place, O_PATH | constants.O_RDONLY);
+    fd = openSync(place, O_PATH);
   } catch (cause) {
     const { code = String(cause) } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return;
