@@ -1,30 +1,32 @@
+import { enterSandbox } from '../sandbox/enter-sandbox';
 import type {
   BoardAttachments,
   RunningBoard as NativeBoard,
   SerialLine as NativeLine,
 } from '../vmm/board/board-attachments';
 import { VcpuWorkers } from '../vmm/vcpu/vcpu-workers';
-import type { BoardEngine, BoardStart, ConnectedSerial, RunningBoard } from './running-board';
+import { boardPlaces } from './board-places';
+import type { BoardEngine, ConnectedSerial, RunningBoard } from './running-board';
 
 /** Runs boards inside of this process, on /dev/kvm. */
 export const nativeEngine: BoardEngine = {
   check: () => undefined,
   start: async (start) => {
-    const { board, serials, log } = start;
-    // They load while this thread loads the rest.
-    const workers = new VcpuWorkers(board.vcpus);
-    const { startBoard, nics } = await prepare(start).catch((error: unknown) => {
-      workers.stop();
-      throw error;
-    });
+    const { board, serials, log, trace } = start;
+    const { openNativeNics } = await import('./native-nics');
+    const nics = await openNativeNics(start);
+    const closeSandbox = enterSandbox(boardPlaces(board, start.pidFile), log);
     try {
+      // They load while this thread loads the rest.
+      const workers = new VcpuWorkers(board.vcpus);
+      const startBoard = await loadBoard(workers);
       const native = await startBoard(board, {
         ...attachSerials(serials),
         nics: nics.backends,
         reactor: nics.reactor,
-        workers,
-        log,
+        ...{ workers, trace, log },
       });
+      closeSandbox();
       for (const { line, wire } of wiresOf(serials)) connectInput(native, wire, line);
       return toRunningBoard(native, nics.close);
     } catch (error) {
@@ -34,13 +36,14 @@ export const nativeEngine: BoardEngine = {
   },
 };
 
-/** @throws EngineError */
-async function prepare(start: BoardStart) {
-  const [{ startBoard }, { openNativeNics }] = await Promise.all([
-    import('../vmm/board/start-board'),
-    import('./native-nics'),
-  ]);
-  return { startBoard, nics: await openNativeNics(start) };
+/** @throws whatever goes wrong; the threads are told to end then. */
+async function loadBoard(workers: VcpuWorkers) {
+  try {
+    return (await import('../vmm/board/start-board')).startBoard;
+  } catch (error) {
+    workers.stop();
+    throw error;
+  }
 }
 
 interface Wired extends ConnectedSerial {

@@ -80,7 +80,10 @@ async function runForeground(settings: HyperkitSettings, program: HyperkitProgra
     const engine = await chooseEngine(readEngineChoice(process.env), program.programsDir);
     engine.check(board);
     const serials = await openSerials(board, lines, signals.ending);
-    const running = await engine.start({ board, serials, signal: signals.ending, say, log });
+    const running = await engine.start({
+      ...{ board, serials, signal: signals.ending, pidFile: settings.pidFile, say, log },
+      trace: tracer?.addThread.bind(tracer),
+    });
     log(`${running.engine} runs the machine`);
     signals.attach(running);
     traceExits(running, board.vcpus, tracer);

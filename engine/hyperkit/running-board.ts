@@ -36,6 +36,10 @@ export interface BoardStart {
   /** In the order of boardSerials. */
   readonly serials: readonly ConnectedSerial[];
   readonly signal: AbortSignal;
+  /** The file with this process's id, which is removed in the end. */
+  readonly pidFile: string | undefined;
+  /** Memory for the trace of a thread, see engine/trace/trace-ring.ts; undefined: nobody traces. */
+  readonly trace: ((thread: string) => SharedArrayBuffer) | undefined;
   /** Lines for whoever started it. */
   readonly say: (line: string) => void;
   /** Lines for whoever looks for a mistake. */

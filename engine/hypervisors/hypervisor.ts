@@ -81,6 +81,8 @@ export interface Attachments {
 /** A way to run virtual machines on this host. */
 export interface Hypervisor {
   readonly name: 'native' | 'qemu';
+  /** Guests run in this process, which starts no other one for them: it can be put into a sandbox. */
+  readonly inProcess: boolean;
   /** Can it run `spec` here, how fast, and if not, why. Never throws. */
   probe(spec: Pick<VmSpec, 'accelerator'>): Promise<ProbeResult>;
   /**

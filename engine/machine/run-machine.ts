@@ -4,6 +4,8 @@ import { openMachineConsole } from '../console/machine-console';
 import { EngineError } from '../errors';
 import type { ExitReason } from '../hypervisors/hypervisor';
 import { chooseHypervisor, listHypervisors } from '../hypervisors/select';
+import { enterSandbox } from '../sandbox/enter-sandbox';
+import type { WritablePlaces } from '../sandbox/file-rules';
 import { parseVmSpec } from '../spec/validate';
 import type { VmSpec } from '../spec/vm-spec';
 import { claimMachine, identifyOwnProcess } from './claim';
@@ -72,6 +74,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     if (probe.usable) log(probe.summary);
     const console = openMachineConsole(stateDir);
     const network = await openMachineNetwork(spec, log);
+    const closeSandbox = hypervisor.inProcess ? enterSandbox(writablePlaces(spec), log) : undefined;
     const exit = await superviseVm({
       spec,
       network,
@@ -80,7 +83,10 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
       keeper,
       controls,
       log,
-      onReady: async () => await launcher.report({ ready: keeper.machine }),
+      onReady: async () => {
+        closeSandbox?.();
+        await launcher.report({ ready: keeper.machine });
+      },
     }).finally(() => network?.close());
     keeper.finish(exit);
     return exit;
@@ -88,4 +94,10 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     keeper.finish({ kind: 'failed', detail: (error as Error).message });
     throw error;
   }
+}
+
+/** Its folder holds all that a machine process writes itself; disks may lie elsewhere. */
+function writablePlaces({ stateDir, disks }: VmSpec): WritablePlaces {
+  const files = disks.filter(({ readOnly }) => !readOnly).map((disk) => disk.path);
+  return { folders: [stateDir], files, removed: [] };
 }

@@ -25,7 +25,7 @@ describeWith(
     const folder = mkdtempSync(path.join(tmpdir(), 'hk-lab-'));
     afterAll(() => rmSync(folder, { recursive: true }));
 
-    test('is created, runs a container, lets its user in, and stops', async () => {
+    test('is created, runs a container, publishes a port, lets its user in, and stops', async () => {
       const [iso, busybox] = images.map((image) => realpathSync(image)) as [string, string];
       const programs = [client, docker].map((peer) => (peer.available ? peer.path : ''));
       const { commandLine } = await extractBootFiles(iso, folder);
@@ -51,6 +51,9 @@ describeWith(
       expect(stdout).toContain('(native/kvm)...');
       expect(stdout).toContain('BACKEND 0');
       expect(stdout).toContain('SAID hello from the machine');
+      // The host's port is opened, and Docker's certificates are read, when the sandbox has long been closed.
+      expect(stdout).toMatch(/^SANDBOX seccomp refuses \d+ system calls; Landlock version \d+ guards the files$/m);
+      expect(stdout).toContain('PUBLISHED by a published port');
       expect(stdout).toContain('SSH Linux');
       expect(stdout).toContain('STATUS Stopped');
     });

@@ -88,7 +88,7 @@ describeWith('stock kernels on the native VMM', [labMissing()], () => {
     expect(await run('pause, resume, kill')).toMatchObject([{ still: true, goneOn: true, exit: { kind: 'killed' } }]);
   });
 
-  test('run in a machine process that found KVM good', async () => {
+  test('run in a machine process that found KVM good, in its sandbox, and start again after a reset', async () => {
     const guests = labGuests();
     const { status, stdout, stderr } = await runInLab({
       command: [
@@ -102,6 +102,14 @@ describeWith('stock kernels on the native VMM', [labMissing()], () => {
     expect(JSON.parse(stdout)).toMatchObject({
       backend: 'native/kvm',
       sameDisk: true,
+      resets: 1,
+      // All threads, those of the second start with them. The lab's kernel has Landlock.
+      sandbox: {
+        threads: ['1 2'],
+        said: [
+          expect.stringMatching(/^sandbox: seccomp refuses \d+ system calls; Landlock version \d+ guards the files$/),
+        ],
+      },
       ended: true,
       status: { state: 'stopped', lastExit: { kind: 'power-off' } },
     });

@@ -15,6 +15,7 @@ export function createNativeHypervisor({ machineProgram, signal, log }: Surround
   const probed = new Map<AcceleratorChoice, Promise<ProbeResult>>();
   return {
     name: 'native',
+    inProcess: true,
     async probe({ accelerator }) {
       const result = probed.get(accelerator) ?? probeNative(accelerator, machineProgram);
       probed.set(accelerator, result);

@@ -29,6 +29,7 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
 
   return {
     name: 'qemu',
+    inProcess: false,
     async probe({ accelerator: choice }) {
       const preparation = await prepare(choice);
       if (!preparation.usable) return preparation;

@@ -16,6 +16,13 @@ step docker
 eval "$("$machine" env --shell bash dev)"
 "$docker" load -i "$busybox"
 echo "SAID $("$docker" run --rm busybox echo hello from the machine)"
+step publish
+"$docker" run -d -p 8085:8085 busybox \
+  sh -c 'mkdir /www; echo by a published port >/www/index.html; httpd -f -p 8085 -h /www' >/dev/null
+url="http://$("$machine" ip dev):8085/" tries=60
+until said=$(wget -q -O - "$url") || [ $((tries -= 1)) -eq 0 ]; do sleep 1; done
+echo "PUBLISHED $said"
+sed -n 's/.* sandbox:/SANDBOX/p' "$MACHINE_STORAGE_PATH"/machines/dev/hyperkit.log
 step ssh
 echo "SSH $("$machine" --native-ssh ssh dev uname -s)"
 step stop

@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describeWith } from '../../../support/peers';
@@ -21,12 +30,14 @@ describeWith('hyperkit on the native engine', [whyNoKvm()], () => {
     rmSync(folder, { recursive: true });
   });
 
-  function start(kernel: Buffer, ...words: string[]) {
+  const start = (kernel: Buffer, ...words: string[]) => startIn({}, kernel, ...words);
+
+  function startIn(environment: NodeJS.ProcessEnv, kernel: Buffer, ...words: string[]) {
     const file = path.join(folder, 'kernel');
     writeFileSync(file, kernel);
     const board = ['-A', '-m', '64M', '-s', '0:0,hostbridge', '-s', '31,lpc', '-l', `com1,stdio,log=${folder}/ring`];
     const child = spawn(process.execPath, [PROGRAM, ...board, ...words, '-f', `multiboot,${file}`], {
-      env: { ...process.env, HYPERKIT_ENGINE: 'native' },
+      env: { ...process.env, HYPERKIT_ENGINE: 'native', ...environment },
       stdio: 'pipe',
     });
     running.push(child);
@@ -81,6 +92,49 @@ describeWith('hyperkit on the native engine', [whyNoKvm()], () => {
     await hyperkit.heard('off\n');
     hyperkit.child.kill('SIGTERM');
     expect(await hyperkit.ended).toEqual({ code: null, signal: 'SIGTERM', output: 'off\n' });
+  });
+
+  test('while the guest runs the process is in a sandbox, and still cleans up after itself', async () => {
+    const [pid, tty, sockets] = ['pid', 'tty', 'vsock/dev'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const hyperkit = startIn(
+      { HYPERKIT_DEBUG: '1' },
+      multibootKernel(ACPI_ON, print('on\n'), AWAIT_BUTTON, POWER_OFF),
+      ...['-F', pid, '-l', `com2,autopty=${tty}`, '-s', `4,virtio-sock,guest_cid=3,path=${sockets}`],
+    );
+    await hyperkit.heard('on\n');
+    await hyperkit.heard('runs the machine');
+    const status = readFileSync(`/proc/${readFileSync(pid, 'latin1')}/status`, 'latin1');
+    expect(status).toMatch(/^NoNewPrivs:\s1$/m);
+    expect(status).toMatch(/^Seccomp:\s2$/m);
+    expect(readdirSync(sockets)).toContain('connect');
+    hyperkit.child.kill('SIGTERM');
+    expect(await hyperkit.ended).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^hyperkit: sandbox: seccomp refuses \d+ system calls; /m) as string,
+    });
+    expect([pid, tty].filter((file) => lstatSync(file, { throwIfNoEntry: false }))).toEqual([]);
+    expect(readdirSync(sockets)).toEqual([]);
+  });
+
+  test('a trace has what the threads of CPUs record', async () => {
+    const trace = path.join(folder, 'trace.json');
+    const hyperkit = startIn({ HYPERKIT_TRACE: trace }, multibootKernel(print('traced\n'), POWER_OFF), '-c', '2');
+    expect(await hyperkit.ended).toMatchObject({ code: 0 });
+    const events = JSON.parse(`${readFileSync(trace, 'utf8').trim().replace(/,$/, '')}]`) as {
+      readonly name: string;
+      readonly tid: number;
+      readonly args: Readonly<Record<string, unknown>>;
+    }[];
+    const threads = events.filter(({ name }) => name === 'thread_name');
+    expect(threads.map(({ args }) => args['name'])).toEqual(['vcpu0', 'vcpu1']);
+    const exits = events.filter(({ name }) => name === 'vmx-exit');
+    // KVM_EXIT_IO, at least one for each letter.
+    expect(exits.filter(({ args }) => args['reason'] === 2).length).toBeGreaterThanOrEqual('traced\n'.length);
+    expect(exits.find(({ args }) => args['vcpu'] === 0)?.tid).toBe(threads[0]?.tid);
   });
 });
 
