@@ -50,7 +50,8 @@ const common = {
   target: 'node20',
   outExtension: { '.js': '.cjs' },
   chunkNames: 'chunks/[name]-[hash]',
-  external: ['koffi', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  // grpc-js asks for the loader only for statistics that nobody switches on.
+  external: ['koffi', '@grpc/proto-loader', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
   define: { BUILD_COMMIT: JSON.stringify(commit()) },
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],
