@@ -34,6 +34,7 @@ export class GrpcHost {
   readonly #connections = new Set<Socket>();
   readonly #running = new Set<Promise<void>>();
   readonly #ending = new AbortController();
+  #closing = false;
   readonly #log: (line: string) => void;
 
   constructor({ services, faults, log }: GrpcHostOptions) {
@@ -57,8 +58,8 @@ export class GrpcHost {
 
   /** Takes over a connection; one too many is closed. */
   accept(socket: Socket): void {
-    if (this.#connections.size >= LIMITS.connections || this.#ending.signal.aborted) {
-      this.#log('refused a connection: there are too many');
+    if (this.#closing || this.#connections.size >= LIMITS.connections) {
+      this.#log(`refused a connection: ${this.#closing ? 'the server ends' : 'there are too many'}`);
       socket.destroy();
       return;
     }
@@ -74,10 +75,11 @@ export class GrpcHost {
   }
 
   /**
-   * Ends in good order: no new calls, those that run may go on for `graceMs`, then they are told to end and undone.
+   * Ends in good order: no new connections and calls, those that run may go on for `graceMs`, then they are told to end and undone.
    * Bounded.
    */
   async close(graceMs: number): Promise<void> {
+    this.#closing = true;
     this.#health.end();
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     await Promise.race([closed, this.#settled(), sleep(graceMs, undefined, { ref: false })]);
