@@ -7,7 +7,9 @@ import { chooseHypervisor, listHypervisors } from '../hypervisors/select';
 import { parseVmSpec } from '../spec/validate';
 import type { VmSpec } from '../spec/vm-spec';
 import { claimMachine, identifyOwnProcess } from './claim';
+import { ConsoleTap } from './console-tap';
 import { endChildren } from './control';
+import { type ControlSocket, openControlSocket } from './control-socket';
 import { readHyperkitJson, writeHyperkitJson } from './hyperkit-json';
 import { type LauncherLink, openLauncherLink, readSpecificationFromLauncher } from './launcher-link';
 import { STATE_DIR_VARIABLE } from './leftovers';
@@ -53,6 +55,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
   // What a predecessor that was killed left running would hold the ports and the disks.
   await endChildren(stateDir);
   const keeper = new StateKeeper(stateDir, own);
+  let control: ControlSocket | undefined;
   try {
     writeHyperkitJson(spec, { pid: own.pid, argv: process.argv });
     const journal = new BoundedLog(path.join(stateDir, MACHINE_FILES.log), { maxBytes: LOG_BYTES });
@@ -70,22 +73,25 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     const hypervisor = await chooseHypervisor(spec, candidates);
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
-    const console = openMachineConsole(stateDir);
+    const console = new ConsoleTap(openMachineConsole(stateDir));
     const network = await openMachineNetwork(spec, log);
+    control = await openControlSocket({ name: spec.name, stateDir, keeper, controls, console, network, log });
     const exit = await superviseVm({
       spec,
       network,
       hypervisor,
-      console: console.write,
+      console: (bytes) => console.write(bytes),
       keeper,
       controls,
       log,
       onReady: async () => await launcher.report({ ready: keeper.machine }),
     }).finally(() => network?.close());
     keeper.finish(exit);
+    await control.close();
     return exit;
   } catch (error) {
     keeper.finish({ kind: 'failed', detail: (error as Error).message });
+    await control?.close();
     throw error;
   }
 }

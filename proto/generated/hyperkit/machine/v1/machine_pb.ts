@@ -692,7 +692,8 @@ export const MachineControl: GenService<{
     output: typeof MetricsSchema;
   },
   /**
-   * The serial console: what the guest says, and what is typed. Ends with either side; the guest goes on.
+   * The serial console: what the guest says, and what is typed. The first message opens it. It ends with the machine, or
+   * when the client cancels; a client that has nothing more to type may end its side.
    *
    * @generated from rpc hyperkit.machine.v1.MachineControl.Console
    */
