@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { EngineError } from '../errors';
+import { closeWhenAnswered } from './answered-stream';
 import { adaptHandler, type CallKeeper } from './call-adapter';
 import type { FaultTable } from './fault';
 import type { DescribedService } from './handlers';
@@ -53,7 +54,7 @@ export class GrpcHost {
     this.#http2 = http2ServerOf(this.#server);
     this.#http2.updateSettings({ maxConcurrentStreams: LIMITS.streams, maxHeaderListSize: LIMITS.metadataBytes });
     this.#http2.on('session', guardSession);
-    this.#http2.on('sessionError', (error) => log(`a connection broke: ${error.message}`));
+    this.#http2.on('stream', closeWhenAnswered);
   }
 
   /** Takes over a connection; one too many is closed. */
