@@ -8,6 +8,7 @@ module.exports = {
     forbid('driver-does-not-touch-native', '^driver/', '^native/'),
     forbid('gob-is-a-library-of-its-own', '^driver/gob/', '^(driver/(?!gob/)|engine/|native/)'),
     forbid('rpc-knows-only-gob', '^driver/rpc/', '^(driver/(?!gob/|rpc/)|engine/|native/)'),
+    forbid('proto-imports-nothing-of-ours', '^proto/', '^(driver|engine|native)/'),
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
   ],
   options: {

@@ -3,7 +3,9 @@ import tseslint from 'typescript-eslint';
 
 // biome-ignore lint/style/noDefaultExport: the form eslint asks for
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', '**/*.mjs', '**/*.cjs', 'image/**', 'test/peers/**'] },
+  {
+    ignores: ['dist/**', 'node_modules/**', '**/*.mjs', '**/*.cjs', 'image/**', 'proto/generated/**', 'test/peers/**'],
+  },
   {
     files: ['**/*.ts'],
     languageOptions: {

@@ -12,7 +12,10 @@ export type DriverErrorCode =
   | 'HK_DISK_FULL'
   | 'HK_SSH_UNREACHABLE'
   | 'HK_STOP_TIMEOUT'
-  | 'HK_CLIENT_GONE';
+  | 'HK_CLIENT_GONE'
+  | 'HK_MACHINE_UNKNOWN'
+  | 'HK_MACHINE_EXISTS'
+  | 'HK_SERVE_REFUSED';
 
 /** What the driver throws; the message is shown to the user by docker-machine as it is. */
 export class DriverError extends Error {

@@ -14,7 +14,8 @@ import type { MachineContext } from './lifecycle/machine-context';
 /** The name that docker-machine writes into config.json and looks the plugin up by. */
 export const DRIVER_NAME = 'hyperkit';
 
-const MACHINE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/;
+/** Names become parts of paths. */
+export const MACHINE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/;
 
 /** What the plugin process gives its driver. */
 export interface DriverSurroundings {

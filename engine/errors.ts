@@ -19,7 +19,10 @@ export type EngineErrorCode =
   | 'HK_GUEST_FAULT'
   | 'HK_KVM_FAILED'
   | 'HK_BOOT_FAILED'
-  | 'HK_DEVICE_FAILED';
+  | 'HK_DEVICE_FAILED'
+  | 'HK_REQUEST_INVALID'
+  | 'HK_REQUEST_UNSUPPORTED'
+  | 'HK_UNEXPECTED';
 
 /** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
 export class EngineError extends Error {

@@ -26,7 +26,7 @@ const workers = {
   'vcpu-worker': 'engine/vmm/vcpu/vcpu-worker.ts',
   'io-worker': 'engine/vmm/io/io-worker.ts',
 };
-const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts' };
+const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts', client: 'driver/grpc/client/index.ts' };
 
 /** What the plugin's `version` tells minikube; a source archive has no repository. */
 function commit() {
@@ -50,7 +50,8 @@ const common = {
   target: 'node20',
   outExtension: { '.js': '.cjs' },
   chunkNames: 'chunks/[name]-[hash]',
-  external: ['koffi', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  // grpc-js asks for the loader only for statistics that nobody switches on.
+  external: ['koffi', '@grpc/proto-loader', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
   define: { BUILD_COMMIT: JSON.stringify(commit()) },
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],

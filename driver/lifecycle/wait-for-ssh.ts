@@ -44,11 +44,15 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
 /** The forward accepts and then says nothing for as long as the guest boots, so an abort has to cut the attempt short. */
 function greets(endpoint: Endpoint, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: endpoint.address, port: endpoint.sshPort, signal });
+    // Not by the socket's own option `signal`: Node 20 never takes that listener off again.
+    const socket = connect({ host: endpoint.address, port: endpoint.sshPort });
     const done = (answer: boolean): void => {
+      signal.removeEventListener('abort', giveUp);
       socket.destroy();
       resolve(answer);
     };
+    const giveUp = (): void => done(false);
+    signal.addEventListener('abort', giveUp);
     socket.setTimeout(timeoutMs, () => done(false));
     socket.once('data', (bytes) => done(bytes.subarray(0, 4).toString('latin1') === 'SSH-'));
     socket.once('error', () => done(false));

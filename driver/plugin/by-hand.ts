@@ -24,6 +24,7 @@ docker-machine starts this program by itself when it is in PATH:
   docker-machine create --driver hyperkit --help      the driver's options
 
 The same machines without docker-machine: see hyperkit --help.
+The driver over gRPC, for programs: docker-machine-driver-hyperkit serve --help
 `;
 
 /** Answers a start without docker-machine. `version` is what minikube asks, and parses, before it trusts a driver. */

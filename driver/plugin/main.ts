@@ -38,6 +38,10 @@ async function loadPlugin(server: ReturnType<typeof createServer>, waiting: read
 }
 
 async function answer(): Promise<void> {
+  if (process.argv[2] === 'serve') {
+    const { serve } = await import('../grpc/serve');
+    process.exit(await serve(process.argv.slice(3)));
+  }
   const { answerByHand } = await import('./by-hand');
   const { stream, text, exitCode } = answerByHand(process.argv.slice(2));
   process[stream].write(text);

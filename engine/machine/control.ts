@@ -10,6 +10,7 @@ import { readRuntimeState, writeRuntimeState } from './runtime-state';
 
 const LOOK_EVERY_MS = 25;
 const DRAFT_IS_OLD_MS = 60_000;
+const OF_A_LIVING_PROCESS: ReadonlySet<string> = new Set([MACHINE_FILES.pid, MACHINE_FILES.controlSocket]);
 
 /**
  * Presses the machine's power button: SIGTERM to the machine process, HyperKit's convention.
@@ -48,7 +49,7 @@ export async function waitForExit(stateDir: string, deadlineMs: number): Promise
 }
 
 /**
- * Removes what a machine that no longer runs left behind: pid file and unfinished drafts. Logs, the console ring,
+ * Removes what a machine that no longer runs left behind: pid file, control socket and unfinished drafts. Logs, the console ring,
  * hyperkit.json and the record of the last exit stay.
  * @throws EngineError HK_MACHINE_RUNNING when something of the machine still lives.
  */
@@ -104,7 +105,7 @@ function removeRuntimeFiles(stateDir: string): void {
   }
   for (const name of names) {
     const file = path.join(stateDir, name);
-    if (name !== MACHINE_FILES.pid && !(DRAFT_NAME.test(name) && isOld(file))) continue;
+    if (!OF_A_LIVING_PROCESS.has(name) && !(DRAFT_NAME.test(name) && isOld(file))) continue;
     try {
       rmSync(file, { force: true });
     } catch {

@@ -5,15 +5,25 @@ import { explainListenFailure } from '../hypervisors/qemu/check-ports';
 import type { Forward, Forwarder } from '../net/forwards/forwarder';
 import type { GuestPort, NetworkSpec } from '../spec/vm-spec';
 
+/** A port of the host that leads to a machine. */
+export interface OpenPort {
+  readonly protocol: GuestPort['protocol'];
+  readonly hostPort: number;
+  readonly guestPort: number;
+  /** Opened by {@link HostPorts.add}: nobody but whoever asked for it needs it. */
+  readonly added: boolean;
+}
+
 /** The host's ports on a machine's address, as they are opened and closed while it runs. */
 export class HostPorts implements GuestPorts {
   readonly #open = new Map<string, Forward>();
+  readonly #added = new Set<string>();
   #listener: (hostPort: number) => void = () => undefined;
 
   /** @param guestAddress of the machine in the network of `forwarder` */
   constructor(
     private readonly forwarder: Pick<Forwarder, 'open'>,
-    private readonly network: Pick<NetworkSpec, 'bindAddress' | 'forwards'>,
+    readonly network: Pick<NetworkSpec, 'bindAddress' | 'forwards'>,
     private readonly guestAddress: string,
   ) {}
 
@@ -47,10 +57,36 @@ export class HostPorts implements GuestPorts {
     this.#listener = listener;
   }
 
-  async #forward(protocol: GuestPort['protocol'], hostPort: number, guestPort: number): Promise<void> {
+  /** In the order of opening. */
+  list(): readonly OpenPort[] {
+    return [...this.#open].map(([name, forward]) => describePort(forward, this.#added.has(name)));
+  }
+
+  /** Opens a port that somebody wants besides. @param hostPort 0: the host chooses one */
+  async add(protocol: GuestPort['protocol'], hostPort: number, guestPort: number): Promise<OpenPort> {
+    const forward = await this.#forward(protocol, hostPort, guestPort);
+    const port = describePort(forward, true);
+    this.#added.add(`${port.hostPort}/${protocol}`);
+    return port;
+  }
+
+  /** Closes a port that {@link add} opened; false when it is none. */
+  async remove(protocol: GuestPort['protocol'], hostPort: number): Promise<boolean> {
+    if (!this.#added.delete(`${hostPort}/${protocol}`)) return false;
+    await this.close({ protocol, port: hostPort });
+    return true;
+  }
+
+  async #forward(protocol: GuestPort['protocol'], hostPort: number, guestPort: number): Promise<Forward> {
     const host = { address: this.network.bindAddress, port: hostPort };
     const guest = { address: this.guestAddress, port: guestPort };
     const forward = await this.forwarder.open({ protocol, host, guest }, () => this.#listener(hostPort));
-    this.#open.set(`${hostPort}/${protocol}`, forward);
+    this.#open.set(`${describePort(forward, false).hostPort}/${protocol}`, forward);
+    return forward;
   }
+}
+
+function describePort({ spec }: Forward, added: boolean): OpenPort {
+  const hostPort = 'path' in spec.host ? 0 : spec.host.port;
+  return { protocol: spec.protocol, hostPort, guestPort: spec.guest.port, added };
 }

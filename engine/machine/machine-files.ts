@@ -17,6 +17,8 @@ export const MACHINE_FILES = {
   consoleLog: 'console.log',
   /** Who runs and with which children, or how it ended. */
   state: 'machine-state.json',
+  /** gRPC, while the machine process lives: see control-socket.ts. */
+  controlSocket: 'control.sock',
   /** `machine-claim.N`: see claim.ts. */
   claimPrefix: 'machine-claim.',
 } as const;

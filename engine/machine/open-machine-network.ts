@@ -61,6 +61,7 @@ export async function openMachineNetwork(
       },
     },
     ports,
+    traffic: gateway.network.traffic,
     close,
   };
 }

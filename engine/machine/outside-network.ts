@@ -116,6 +116,7 @@ export async function openOutsideNetwork(
         },
       },
       ports,
+      traffic: undefined,
       close,
     };
   } catch (error) {

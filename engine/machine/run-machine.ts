@@ -9,7 +9,9 @@ import type { WritablePlaces } from '../sandbox/file-rules';
 import { parseVmSpec } from '../spec/validate';
 import type { VmSpec } from '../spec/vm-spec';
 import { claimMachine, identifyOwnProcess } from './claim';
+import { ConsoleTap } from './console-tap';
 import { endChildren } from './control';
+import { type ControlSocket, openControlSocket } from './control-socket';
 import { readHyperkitJson, writeHyperkitJson } from './hyperkit-json';
 import { type LauncherLink, openLauncherLink, readSpecificationFromLauncher } from './launcher-link';
 import { STATE_DIR_VARIABLE } from './leftovers';
@@ -55,6 +57,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
   // What a predecessor that was killed left running would hold the ports and the disks.
   await endChildren(stateDir);
   const keeper = new StateKeeper(stateDir, own);
+  let control: ControlSocket | undefined;
   try {
     writeHyperkitJson(spec, { pid: own.pid, argv: process.argv });
     const journal = new BoundedLog(path.join(stateDir, MACHINE_FILES.log), { maxBytes: LOG_BYTES });
@@ -72,14 +75,15 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     const hypervisor = await chooseHypervisor(spec, candidates);
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
-    const console = openMachineConsole(stateDir);
+    const console = new ConsoleTap(openMachineConsole(stateDir));
     const network = await openMachineNetwork(spec, log);
+    control = await openControlSocket({ name: spec.name, stateDir, keeper, controls, console, network, log });
     const closeSandbox = hypervisor.inProcess ? enterSandbox(writablePlaces(spec), log) : undefined;
     const exit = await superviseVm({
       spec,
       network,
       hypervisor,
-      console: console.write,
+      console: (bytes) => console.write(bytes),
       keeper,
       controls,
       log,
@@ -89,9 +93,11 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
       },
     }).finally(() => network?.close());
     keeper.finish(exit);
+    await control.close();
     return exit;
   } catch (error) {
     keeper.finish({ kind: 'failed', detail: (error as Error).message });
+    await control?.close();
     throw error;
   }
 }

@@ -9,6 +9,8 @@ import { type LiveMachine, type LiveState, writeRuntimeState } from './runtime-s
 export class StateKeeper {
   readonly #stateDir: string;
   #state: LiveState;
+  #exit: ExitReason | undefined;
+  readonly #watchers = new Set<() => void>();
 
   /** Writes both files. Errors of the file system pass through. */
   constructor(stateDir: string, own: ProcessIdentity) {
@@ -30,6 +32,17 @@ export class StateKeeper {
     return machine;
   }
 
+  /** How the machine ended; undefined while it lives. */
+  get exit(): ExitReason | undefined {
+    return this.#exit;
+  }
+
+  /** Calls `watcher` after every change, until the function that is answered is called. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
   /** Changes some fields. A full disk leaves the file as it was: the machine goes on. */
   update(
     change: Partial<Pick<LiveState, 'state' | 'backend' | 'listening' | 'resets' | 'children'>> & {
@@ -45,6 +58,7 @@ export class StateKeeper {
     } catch {
       // Readers see the state before this change.
     }
+    this.#tell();
   }
 
   /** Writes down a child process as soon as it exists. */
@@ -61,5 +75,11 @@ export class StateKeeper {
       // The pid in the old state will belong to nobody, which says enough.
     }
     rmSync(path.join(this.#stateDir, MACHINE_FILES.pid), { force: true });
+    this.#exit = exit;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher();
   }
 }

@@ -23,6 +23,11 @@ export class VmControls {
     return this.#stop.signal;
   }
 
+  /** The guest that signals mean now. */
+  get vm(): RunningVm | undefined {
+    return this.#vm;
+  }
+
   /** Ends a start that is under way. */
   stop(reason: Error): void {
     this.#stop.abort(reason);

@@ -26,6 +26,7 @@ import type { Neighbour } from './gateway/neighbours';
 import { PacketWriter } from './gateway/packet-writer';
 import { Reassembly } from './gateway/reassembly';
 import { PingNat } from './icmp/ping-nat';
+import { countLink, type Traffic } from './link/count-link';
 import type { FrameReceiver, Link } from './link/link';
 import { Reactor } from './reactor/reactor';
 import { Switch } from './switch/switch';
@@ -106,6 +107,8 @@ export class Network {
   readonly tcp: TcpStack;
   readonly switch: Switch;
   readonly gateway: Gateway;
+  /** Of all links, as long as the network lives. */
+  readonly traffic: Traffic = { sentBytes: 0, sentPackets: 0, receivedBytes: 0, receivedPackets: 0 };
   /** Memory for datagrams of the host's sockets while they are handed on. */
   readonly incoming = new ReceiveBatch();
   readonly #options: NetworkOptions;
@@ -207,7 +210,8 @@ export class Network {
   /** Attaches a guest's link, made by `open` with the receiver it is given. */
   attach(open: (receive: FrameReceiver) => Link): Link {
     const { taps } = this.#options;
-    const link = this.switch.attach(taps === undefined ? open : (receive) => captureLink(taps, receive, open));
+    const tapped: typeof open = taps === undefined ? open : (receive) => captureLink(taps, receive, open);
+    const link = this.switch.attach((receive) => countLink(this.traffic, receive, tapped));
     link.onDrain(() => this.tcp.resumeLink());
     link.onClose(() => {
       this.gateway.neighbours.forget(link);

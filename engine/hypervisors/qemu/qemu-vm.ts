@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../errors';
 import type { VmSpec } from '../../spec/vm-spec';
+import type { ConsoleVm } from '../console-vm';
 import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
@@ -13,6 +14,8 @@ import { QmpClient, type QmpEvent } from './qmp-client';
 const START_DEADLINE_MS = 30_000;
 /** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
 const RETRY_FULL_DISK_MS = 15_000;
+/** What may wait for a guest that does not read its console. */
+const TYPED_AHEAD_BYTES = 16 * 1024;
 
 /** Starts QEMU for a machine and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemuVm(
@@ -83,7 +86,7 @@ export async function startQemu(start: QemuStart, surroundings: Surroundings): P
   }
 }
 
-export class QemuVm implements PausableVm {
+export class QemuVm implements PausableVm, ConsoleVm {
   readonly backend: string;
   readonly children: readonly { readonly pid: number }[];
   readonly exited: Promise<ExitReason>;
@@ -125,6 +128,13 @@ export class QemuVm implements PausableVm {
   /** Our ends of its serial ports, for what is typed. */
   get serials(): readonly Duplex[] {
     return this.#qemu.serials;
+  }
+
+  typeIn(bytes: Uint8Array): number {
+    const [console] = this.#qemu.serials;
+    if (console === undefined || console.writableLength > TYPED_AHEAD_BYTES) return 0;
+    console.write(bytes);
+    return bytes.length;
   }
 
   /** Two bytes of an I/O port, as a CPU of the guest would read them. */

@@ -33,7 +33,7 @@ describe('by hand', () => {
 
   test.each([
     [[], {}],
-    [['serve'], {}],
+    [['nonsense'], {}],
     [['version'], { MACHINE_PLUGIN_TOKEN: '' }],
     [[], { MACHINE_PLUGIN_TOKEN: '4' }],
   ])('%j with %j', (args, env) => {
@@ -68,6 +68,8 @@ describe('the address line', () => {
       };`,
     );
     const loads: string[] = [];
+    const chunk = (line: string): string =>
+      readFileSync(path.join(path.dirname(program), 'chunks', path.basename(line)), 'utf8');
     const plugin = await launchPlugin(program, {
       env: { NODE_OPTIONS: `--require ${spy}` },
       onLine: (line) => loads.push(line),
@@ -77,6 +79,8 @@ describe('the address line', () => {
     rmSync(folder, { recursive: true });
     expect(loads.filter((line) => line.startsWith('before '))).toEqual([]);
     expect(loads).toContainEqual(expect.stringMatching(/^after \.\/chunks\/plugin-process-/));
+    // Nor is gRPC afterwards, which is a program's of its own.
+    expect(loads.filter((line) => chunk(line).includes('node_modules/@grpc'))).toEqual([]);
   });
 
   test('comes whatever the arguments are, as rancher-machine passes its own', async () => {

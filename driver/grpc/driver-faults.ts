@@ -1,0 +1,27 @@
+import { status } from '@grpc/grpc-js';
+import { ENGINE_FAULTS, type Fault, type FaultTable } from '../../engine/grpc/fault';
+import type { DriverErrorCode } from '../errors';
+
+const fault = (code: status, mend: string): Fault => ({ status: code, mend });
+
+const OF_THE_DRIVER: Readonly<Record<DriverErrorCode, Fault>> = {
+  HK_HOST_NOT_RUNNING: fault(status.FAILED_PRECONDITION, 'start the machine'),
+  HK_FLAG_INVALID: fault(status.INVALID_ARGUMENT, 'change the flag that the text names'),
+  HK_FLAG_UNSUPPORTED: fault(status.UNIMPLEMENTED, 'leave the flag out'),
+  HK_CONFIG_INVALID: fault(status.INVALID_ARGUMENT, 'change the name or key that the text names'),
+  HK_STORE_UNWRITABLE: fault(status.PERMISSION_DENIED, "make the machine's folder writable for the server's user"),
+  HK_MACHINE_BUSY: fault(status.ABORTED, 'wait for the other command to end, and try again'),
+  HK_ADDRESS_EXHAUSTED: fault(status.RESOURCE_EXHAUSTED, 'stop the program that the text names'),
+  HK_ISO_MISSING: fault(status.FAILED_PRECONDITION, 'build an ISO, or name one in hyperkit-boot2docker-url'),
+  HK_ISO_DOWNLOAD_FAILED: fault(status.UNAVAILABLE, 'try again: the download is resumed'),
+  HK_DISK_FULL: fault(status.RESOURCE_EXHAUSTED, 'free some space on the host'),
+  HK_SSH_UNREACHABLE: fault(status.UNAVAILABLE, "read the guest's last words in the text"),
+  HK_STOP_TIMEOUT: fault(status.DEADLINE_EXCEEDED, 'kill the machine'),
+  HK_CLIENT_GONE: fault(status.CANCELLED, 'nothing: what had been begun was undone'),
+  HK_MACHINE_UNKNOWN: fault(status.NOT_FOUND, 'check the name; configure a new machine with SetConfigFromFlags first'),
+  HK_MACHINE_EXISTS: fault(status.ALREADY_EXISTS, 'take another name, or remove the machine first'),
+  HK_SERVE_REFUSED: fault(status.FAILED_PRECONDITION, 'change the option that the text names'),
+};
+
+/** Everything that a call of the driver's service can fail with. */
+export const DRIVER_FAULTS: FaultTable = { ...ENGINE_FAULTS, ...OF_THE_DRIVER };
