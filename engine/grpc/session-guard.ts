@@ -9,17 +9,22 @@ const PING_ANSWER_BYTES = 64;
  * data are not counted: clients measure the connection with them.
  */
 export function guardSession(session: Http2Session): void {
-  let pings = 0;
+  let idlePings = 0;
+  let answers = 0;
   let lastMs = performance.now();
   let writtenBytes = session.socket.bytesWritten;
   const count = (): void => {
     const nowMs = performance.now();
-    const answered = pings * PING_ANSWER_BYTES;
-    if (session.socket.bytesWritten - writtenBytes > answered + PING_ANSWER_BYTES) pings = 0;
-    pings = Math.max(0, pings - Math.floor((nowMs - lastMs) / LIMITS.pingForgottenMs)) + 1;
+    const nowBytes = session.socket.bytesWritten;
+    if (nowBytes - writtenBytes > (answers + 1) * PING_ANSWER_BYTES) {
+      idlePings = 0;
+      answers = 0;
+      writtenBytes = nowBytes;
+    }
+    answers++;
+    idlePings = Math.max(0, idlePings - (nowMs - lastMs) / LIMITS.pingForgottenMs) + 1;
     lastMs = nowMs;
-    if (pings === 1) writtenBytes = session.socket.bytesWritten;
-    if (pings <= LIMITS.idlePings || session.destroyed) return;
+    if (idlePings <= LIMITS.idlePings || session.destroyed) return;
     session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
     session.destroy();
   };

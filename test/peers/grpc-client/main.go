@@ -14,27 +14,24 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
 )
 
 func main() {
 	ca := flag.String("tls-ca", "", "authority of the server's certificate")
 	cert := flag.String("tls-cert", "", "our certificate")
 	key := flag.String("tls-key", "", "its key")
-	pingEvery := flag.Duration("ping-every", 0, "keepalive, at least 10s")
 	flag.Parse()
-	if err := run(flag.Arg(0), *ca, *cert, *key, *pingEvery); err != nil {
+	if err := run(flag.Arg(0), *ca, *cert, *key); err != nil {
 		fmt.Fprintln(os.Stderr, "grpc-client:", err)
 		os.Exit(1)
 	}
 }
 
-func run(target, ca, cert, key string, pingEvery time.Duration) error {
+func run(target, ca, cert, key string) error {
 	var steps []Step
 	decoder := json.NewDecoder(os.Stdin)
 	decoder.DisallowUnknownFields()
@@ -49,7 +46,6 @@ func run(target, ca, cert, key string, pingEvery time.Duration) error {
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)),
 		grpc.WithDisableRetry(),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: max(pingEvery, 10*time.Second), PermitWithoutStream: pingEvery > 0}),
 	)
 	if err != nil {
 		return err
