@@ -4,6 +4,10 @@ export type DriverErrorCode =
   | 'HK_FLAG_INVALID'
   | 'HK_FLAG_UNSUPPORTED'
   | 'HK_CONFIG_INVALID'
+  | 'HK_USAGE'
+  | 'HK_MACHINE_UNKNOWN'
+  | 'HK_MACHINE_EXISTS'
+  | 'HK_FOREIGN_DRIVER'
   | 'HK_STORE_UNWRITABLE'
   | 'HK_MACHINE_BUSY'
   | 'HK_ADDRESS_EXHAUSTED'
@@ -17,7 +21,10 @@ export type DriverErrorCode =
   | 'HK_SSH_TIMEOUT'
   | 'HK_SSH_COMMAND_FAILED'
   | 'HK_STOP_TIMEOUT'
-  | 'HK_CLIENT_GONE';
+  | 'HK_CLIENT_GONE'
+  | 'HK_CERTIFICATE_INVALID'
+  | 'HK_PROVISION_FAILED'
+  | 'HK_DOCKER_UNREACHABLE';
 
 /** What the driver throws; the message is shown to the user by docker-machine as it is. */
 export class DriverError extends Error {

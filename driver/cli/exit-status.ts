@@ -1,0 +1,31 @@
+/** Exit statuses of the verbs, documented in docs/cli.md. docker-machine's own are 1 and, for a failed pre-create check, 3. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  /** Wrong words or options: nothing was done. */
+  usage: 2,
+  /** `create` was refused before anything existed. */
+  refused: 3,
+  /** There is no such machine. */
+  unknownMachine: 4,
+  /** Another command is working on the machine. */
+  busy: 5,
+  /** 128 + SIGINT, as shells count. */
+  interrupted: 130,
+} as const;
+
+/** The status that a failure ends with. */
+export function exitStatusOf(error: unknown): number {
+  switch ((error as { readonly code?: unknown } | undefined)?.code) {
+    case 'HK_USAGE':
+      return EXIT.usage;
+    case 'HK_MACHINE_UNKNOWN':
+      return EXIT.unknownMachine;
+    case 'HK_MACHINE_BUSY':
+      return EXIT.busy;
+    case 'HK_CLIENT_GONE':
+      return EXIT.interrupted;
+    default:
+      return EXIT.failed;
+  }
+}

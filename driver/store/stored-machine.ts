@@ -1,0 +1,52 @@
+import type { MachineDriver } from '../contract/machine-driver';
+import { DriverError } from '../errors';
+import { type MachineDocument, writeMachineDocument } from './config-file';
+
+/** One machine of the store. Its config.json is kept whole: keys that nobody here knows are written back as they were. */
+export class StoredMachine {
+  #document: MachineDocument;
+
+  constructor(
+    readonly name: string,
+    /** machines/NAME */
+    readonly folder: string,
+    document: MachineDocument,
+    /** In this process, with the configuration loaded; undefined for a machine of another driver, which is listed and never touched. */
+    readonly driver: MachineDriver | undefined,
+  ) {
+    this.#document = document;
+  }
+
+  /** config.json as it was read or last saved. */
+  get document(): MachineDocument {
+    return this.#document;
+  }
+
+  get driverName(): string {
+    return String(this.#document['DriverName']);
+  }
+
+  /**
+   * The driver, for a verb that acts on the machine.
+   * @throws DriverError HK_FOREIGN_DRIVER when the machine is of another driver.
+   */
+  requireDriver(): MachineDriver {
+    if (this.driver !== undefined) return this.driver;
+    throw new DriverError(
+      'HK_FOREIGN_DRIVER',
+      `cannot work on machine "${this.name}": its driver is "${this.driverName}", not hyperkit; use docker-machine for it`,
+    );
+  }
+
+  /** Writes config.json with what the driver's configuration is now, as docker-machine does after each verb that went well. */
+  async save(): Promise<void> {
+    const raw = await this.requireDriver().getConfigRaw();
+    this.#document = { ...this.#document, Driver: sortKeys(JSON.parse(Buffer.from(raw).toString('utf8'))) };
+    await writeMachineDocument(this.folder, this.#document);
+  }
+}
+
+/** docker-machine re-marshals the driver's part, which sorts its keys; the same order keeps files comparable. */
+function sortKeys(driver: object): object {
+  return Object.fromEntries(Object.entries(driver).sort(([left], [right]) => (left < right ? -1 : 1)));
+}
