@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import path from 'node:path';
 import {
@@ -51,7 +51,7 @@ let hostKey: string | undefined;
 
 export async function startSshServer(options: TestSshServerOptions): Promise<TestSshServer> {
   const keyPath = options.target?.keyPath ?? path.join(options.folder, 'id_rsa');
-  const allowed = utils.parseKey(makeKey(keyPath));
+  const allowed = utils.parseKey(options.target === undefined ? makeKey(keyPath) : readFileSync(keyPath));
   if (allowed instanceof Error) throw allowed;
   hostKey ??= utils.generateKeyPairSync('ed25519').private;
   const terminals: (PseudoTtyInfo | WindowChangeInfo)[] = [];
@@ -101,7 +101,10 @@ export async function startSshServer(options: TestSshServerOptions): Promise<Tes
       }
     },
     close: async () => {
-      for (const child of children) child.kill('SIGKILL');
+      for (const child of children) {
+        child.kill('SIGKILL');
+        for (const stream of child.stdio) stream?.destroy();
+      }
       for (const socket of sockets()) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
