@@ -5,6 +5,7 @@ import { findKvmTrouble } from '../accelerator';
 import type { Cable, Hypervisor, ProbeResult } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { boardOfMachine } from './board-of-machine';
+import { connectInput } from './connect-input';
 import { NativeVm } from './native-vm';
 
 /** Above QEMU's with KVM: it starts faster, and needs nothing installed. */
@@ -30,7 +31,7 @@ export function createNativeHypervisor({ machineProgram, signal, log }: Surround
       const board = await startBoard(boardOfMachine(spec, cable.mtu), {
         ...attachments,
         workers,
-        com1: { write: console },
+        com1: console,
         com2: undefined,
         log: (line) => log?.(line),
       });
@@ -38,6 +39,7 @@ export function createNativeHypervisor({ machineProgram, signal, log }: Surround
         await board.kill();
         throw signal.reason as Error;
       }
+      connectInput(board, 'com1', console);
       return new NativeVm(board);
     },
   };
