@@ -8,11 +8,11 @@ declare module 'node-forge/lib/x509' {
   > & {
     getTBSCertificate(certificate: pki.Certificate): asn1.Asn1;
   };
-  export default x509;
+  export = x509;
 }
 declare module 'node-forge/lib/asn1' {
   import type { asn1 as types } from 'node-forge';
 
   const asn1: Pick<typeof types, 'toDer'>;
-  export default asn1;
+  export = asn1;
 }
