@@ -1,0 +1,32 @@
+import { readMachineStatus } from '../../../engine/machine/state';
+import { formatEndpoint } from '../../../engine/net/endpoint-text';
+import { DriverError } from '../../errors';
+import { defineCommand } from '../command';
+import { requireRunning } from '../running-machine';
+
+export const ports = defineCommand({
+  usage: '[options] <machine>',
+  describe: "Lists the ports of this host that lead to a machine: its own, and those that its containers publish.",
+  options: {},
+  async run({ operands: [name, ...more] }, context) {
+    const { output } = context;
+    if (name === undefined || more.length > 0) {
+      throw new DriverError('HK_USAGE', 'give one machine: hyperkit ports <machine>');
+    }
+    const machine = await requireRunning(context, name, 'Cannot list the ports');
+    const status = await readMachineStatus(machine.folder);
+    const open = status.state === 'stopped' ? [] : status.ports;
+    if (output.style.json) {
+      output.json(open);
+      return undefined;
+    }
+    const rows = open.map(({ protocol, address, hostPort, guestPort, container }) => [
+      formatEndpoint({ address, port: hostPort }),
+      `${guestPort}/${protocol}`,
+      container ? 'container' : 'machine',
+    ]);
+    if (output.style.quiet) for (const [host = ''] of rows) output.print(host);
+    else for (const line of table([['HOST', 'GUEST', 'PUBLISHED BY'], ...rows])) output.print(line);
+    return undefined;
+  },
+});
