@@ -7,6 +7,8 @@ import x509 from 'node-forge/lib/x509';
 const BACKDATED_MS = 5 * 60 * 1000;
 const VALIDITY_MS = 1080 * 24 * 60 * 60 * 1000;
 const SERIAL_BYTES = 16;
+/** Names have `<` in them, which Go refuses in a PrintableString. */
+const UTF8_STRING = 12;
 
 /** What a certificate is for; key usages are docker-machine's. */
 export type CertificatePurpose =
@@ -39,7 +41,7 @@ export function issueCertificate(
   const notBefore = Math.floor((Date.now() - BACKDATED_MS) / 60_000) * 60_000;
   certificate.validity.notBefore = new Date(notBefore);
   certificate.validity.notAfter = new Date(notBefore + VALIDITY_MS);
-  const subject = [{ name: 'organizationName', value: organization }];
+  const subject = [{ name: 'organizationName', value: organization, valueTagClass: UTF8_STRING }];
   certificate.setSubject(subject);
   const parent = issuer === undefined ? undefined : x509.certificateFromPem(issuer.certificatePem);
   certificate.setIssuer(parent?.subject.attributes ?? subject);

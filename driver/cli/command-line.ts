@@ -31,7 +31,8 @@ export interface ParsedLine {
  */
 export function parseCommandLine(verb: string, command: Command, words: readonly string[]): ParsedLine {
   const parsed = describeLine(verb, command).parseSync([...words]);
-  const { _: operands, ...options } = parsed as Record<string, unknown> & { readonly _: readonly (string | number)[] };
+  const { _: operands, ...given } = parsed as Record<string, unknown> & { readonly _: readonly (string | number)[] };
+  const options = lastOfEach(given, command.options);
   return {
     args: { ...options, operands: operands.map(String) },
     common: {
@@ -41,6 +42,16 @@ export function parseCommandLine(verb: string, command: Command, words: readonly
       debug: options['debug'] === true,
     },
   };
+}
+
+/** Given twice, an option that takes one value has the last; yargs makes a list. */
+function lastOfEach(given: Readonly<Record<string, unknown>>, table: OptionTable): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      const isList = table[name]?.type === 'array' || table[name]?.array === true;
+      return [name, Array.isArray(value) && !isList ? value.at(-1) : value];
+    }),
+  );
 }
 
 /** What `--help` prints. */

@@ -32,6 +32,8 @@ export function chooseStyle(
 
 /** Results go to stdout, everything about the way there to stderr. */
 export class CommandOutput {
+  readonly #listeners = new Map<string, (line: string) => void>();
+
   constructor(
     readonly style: OutputStyle,
     readonly stdout: TextSink = process.stdout,
@@ -71,9 +73,18 @@ export class CommandOutput {
     return {
       debug,
       error: debug,
-      info: (text) => this.say(prefixed(text)),
+      info: (text) => {
+        const listener = this.#listeners.get(machineName);
+        if (listener === undefined) this.say(prefixed(text));
+        else listener(text);
+      },
       warn: (text) => this.warn(prefixed(text)),
     };
+  }
+
+  /** Sends what the driver tells of one machine's way elsewhere. */
+  redirect(machineName: string, listener: (line: string) => void): void {
+    this.#listeners.set(machineName, listener);
   }
 
   colour(name: 'red' | 'green' | 'yellow' | 'dim', text: string): string {

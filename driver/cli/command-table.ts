@@ -13,6 +13,7 @@ const entry = (verb: string, summary: string, load: () => Promise<Command>): Com
 
 /** Every verb, in the order of `hyperkit --help`. A verb's code is loaded when it is asked for. */
 export const COMMANDS: readonly CommandEntry[] = [
+  entry('create', 'make Docker hosts', async () => (await import('./commands/create')).create),
   entry('ls', 'list machines', async () => (await import('./commands/ls')).ls),
   entry(
     'doctor',

@@ -16,7 +16,9 @@ export const EXIT = {
 
 /** The status that a failure ends with. */
 export function exitStatusOf(error: unknown): number {
-  switch ((error as { readonly code?: unknown } | undefined)?.code) {
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
+  if (name === 'CreateRefused') return refusedStatus(error as Error);
+  switch (code) {
     case 'HK_USAGE':
       return EXIT.usage;
     case 'HK_MACHINE_UNKNOWN':
@@ -28,4 +30,10 @@ export function exitStatusOf(error: unknown): number {
     default:
       return EXIT.failed;
   }
+}
+
+/** Wrong words stay wrong words; everything else that a create is refused for has docker-machine's status for it. */
+function refusedStatus({ cause }: Error): number {
+  const status = exitStatusOf(cause);
+  return status === EXIT.failed ? EXIT.refused : status;
 }

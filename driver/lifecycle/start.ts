@@ -25,13 +25,13 @@ const LAST_WORDS_LINES = 12;
 
 /** Boots a stopped machine; one that runs already is left alone. */
 export async function startMachine(context: MachineContext): Promise<void> {
-  const lock = await lockMachine(context.paths, context.config.MachineName);
+  const lock = context.isLocked ? undefined : await lockMachine(context.paths, context.config.MachineName, 'start');
   try {
     const { state } = await readMachineStatus(context.paths.directory);
     if (state === 'running' || state === 'paused') return;
     await bootMachine(context);
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }
 

@@ -44,11 +44,14 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
 /** The forward accepts and then says nothing for as long as the guest boots, so an abort has to cut the attempt short. */
 function greets(endpoint: Endpoint, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: endpoint.address, port: endpoint.sshPort, signal });
+    const socket = connect({ host: endpoint.address, port: endpoint.sshPort });
+    const onAbort = (): void => done(false);
     const done = (answer: boolean): void => {
+      signal.removeEventListener('abort', onAbort);
       socket.destroy();
       resolve(answer);
     };
+    signal.addEventListener('abort', onAbort, { once: true });
     socket.setTimeout(timeoutMs, () => done(false));
     socket.once('data', (bytes) => done(bytes.subarray(0, 4).toString('latin1') === 'SSH-'));
     socket.once('error', () => done(false));

@@ -93,6 +93,7 @@ export class MachineStore {
     const driver = createHyperkitDriver({
       logger: this.#options.loggerOf(name),
       programsDir: this.#options.programsDir,
+      isLocked: true,
     });
     const own = typeof config === 'object' && config !== null ? config : {};
     const placed = { ...own, MachineName: name, StorePath: this.path };

@@ -1,5 +1,7 @@
+import { machineLock } from '../config/machine-paths';
 import type { MachineDriver } from '../contract/machine-driver';
 import { DriverError } from '../errors';
+import { lockMachine } from '../lifecycle/machine-lock';
 import { type MachineDocument, writeMachineDocument } from './config-file';
 
 /** One machine of the store. Its config.json is kept whole: keys that nobody here knows are written back as they were. */
@@ -36,6 +38,21 @@ export class StoredMachine {
       'HK_FOREIGN_DRIVER',
       `cannot work on machine "${this.name}": its driver is "${this.driverName}", not hyperkit; use docker-machine for it`,
     );
+  }
+
+  /**
+   * Runs work while no other command works on the machine. Drivers from the store take no lock themselves.
+   * @param command what is being done, for whoever is refused meanwhile
+   * @throws DriverError HK_MACHINE_BUSY naming who holds it
+   */
+  async withLock<T>(command: string, work: () => Promise<T>): Promise<T> {
+    const paths = { directory: this.folder, lock: machineLock(this.folder) };
+    const lock = await lockMachine(paths, this.name, command);
+    try {
+      return await work();
+    } finally {
+      await lock.release();
+    }
   }
 
   /** Writes config.json with what the driver's configuration is now, as docker-machine does after each verb that went well. */

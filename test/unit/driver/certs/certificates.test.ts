@@ -79,6 +79,8 @@ test('OpenSSL accepts the chain, the purposes and the names', async () => {
   expect(verify('sslserver', paths.serverCert)).toContain('OK');
   expect(verify('sslclient', paths.clientCert)).toContain('OK');
   expect(() => verify('sslserver', paths.clientCert)).toThrow();
+  // `<` is none of a PrintableString's characters, and Go minds.
+  expect(openssl('asn1parse', '-in', paths.clientCert)).toMatch(/UTF8STRING +:.*\.<bootstrap>/);
   const names = openssl('x509', '-in', paths.serverCert, '-noout', '-ext', 'subjectAltName');
   for (const name of ['DNS:docker.example', 'IP Address:192.0.2.7', 'IP Address:127.65.1.2', 'DNS:localhost']) {
     expect(names).toContain(name);
