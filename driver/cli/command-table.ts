@@ -15,6 +15,11 @@ const entry = (verb: string, summary: string, load: () => Promise<Command>): Com
 export const COMMANDS: readonly CommandEntry[] = [
   entry('create', 'make Docker hosts', async () => (await import('./commands/create')).create),
   entry('ls', 'list machines', async () => (await import('./commands/ls')).ls),
+  entry('ssh', 'run a command or a shell in a machine', async () => (await import('./commands/ssh')).ssh),
+  entry('scp', 'copy files to, from and between machines', async () => (await import('./commands/scp')).scp),
+  entry('console', "attach to a machine's serial console", async () => (await import('./commands/console')).console),
+  entry('logs', "show a machine's console or Docker log", async () => (await import('./commands/logs')).logs),
+  entry('ports', 'list the ports that lead to a machine', async () => (await import('./commands/ports')).ports),
   entry(
     'doctor',
     'what can run virtual machines on this host, measured',

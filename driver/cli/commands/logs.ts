@@ -4,13 +4,14 @@ import { PlainLines } from '../../../engine/console/plain-lines';
 import { DriverError } from '../../errors';
 import { attachCommand } from '../../session/attach-command';
 import { type CommandContext, defineCommand } from '../command';
+import { oneMachineName } from '../machine-names';
 import { logIn, requireRunning } from '../running-machine';
 
 /** boot2docker's place for it. */
 const DAEMON_LOG = '/var/lib/boot2docker/log/docker.log';
 
 export const logs = defineCommand({
-  usage: '[options] <machine>',
+  usage: '[options] [machine]',
   describe:
     "Shows a machine's console since its last start. On a terminal it is made harmless; into a file or pipe it goes as it is.",
   options: {
@@ -18,10 +19,8 @@ export const logs = defineCommand({
     tail: { alias: 'n', type: 'string', describe: 'only the last N lines' },
     daemon: { type: 'boolean', default: false, describe: "the log of the machine's Docker daemon instead, by SSH" },
   },
-  async run({ operands: [name, ...more], follow, tail, daemon }, context) {
-    if (name === undefined || more.length > 0) {
-      throw new DriverError('HK_USAGE', 'give one machine: hyperkit logs <machine>');
-    }
+  async run({ operands, follow, tail, daemon }, context) {
+    const name = oneMachineName('logs', operands);
     const lines = parseTail(tail);
     if (daemon) return await showDaemonLog(name, lines, follow, context);
     // Stopped machines have a console log, too, and of other drivers' there is none.

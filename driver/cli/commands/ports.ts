@@ -1,19 +1,17 @@
 import { readMachineStatus } from '../../../engine/machine/state';
 import { formatEndpoint } from '../../../engine/net/endpoint-text';
-import { DriverError } from '../../errors';
 import { defineCommand } from '../command';
+import { oneMachineName } from '../machine-names';
 import { requireRunning } from '../running-machine';
+import { formatTable } from '../text-table';
 
 export const ports = defineCommand({
-  usage: '[options] <machine>',
-  describe: "Lists the ports of this host that lead to a machine: its own, and those that its containers publish.",
+  usage: '[options] [machine]',
+  describe: 'Lists the ports of this host that lead to a machine: its own, and those that its containers publish.',
   options: {},
-  async run({ operands: [name, ...more] }, context) {
+  async run({ operands }, context) {
     const { output } = context;
-    if (name === undefined || more.length > 0) {
-      throw new DriverError('HK_USAGE', 'give one machine: hyperkit ports <machine>');
-    }
-    const machine = await requireRunning(context, name, 'Cannot list the ports');
+    const machine = await requireRunning(context, oneMachineName('ports', operands), 'Cannot list the ports');
     const status = await readMachineStatus(machine.folder);
     const open = status.state === 'stopped' ? [] : status.ports;
     if (output.style.json) {
@@ -26,7 +24,7 @@ export const ports = defineCommand({
       container ? 'container' : 'machine',
     ]);
     if (output.style.quiet) for (const [host = ''] of rows) output.print(host);
-    else for (const line of table([['HOST', 'GUEST', 'PUBLISHED BY'], ...rows])) output.print(line);
+    else for (const line of formatTable([['HOST', 'GUEST', 'PUBLISHED BY'], ...rows])) output.print(line);
     return undefined;
   },
 });

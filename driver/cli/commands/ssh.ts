@@ -1,16 +1,17 @@
-import { DriverError } from '../../errors';
+import type { DriverError } from '../../errors';
 import { attachCommand, NO_STATUS } from '../../session/attach-command';
 import { openLocalForward, parseLocalForward } from '../../ssh/local-forward';
 import type { SshConnection } from '../../ssh/ssh-connection';
 import { defineCommand } from '../command';
 import { printFailure } from '../failure';
+import { oneMachineName } from '../machine-names';
 import { logIn, requireRunning } from '../running-machine';
 
 /** Failures of the way to the command; what it answers itself can be any status. */
 const NO_WAY = /^HK_(HOST_NOT_RUNNING|SSH_)/;
 
 export const ssh = defineCommand({
-  usage: '[options] <machine> [command..]',
+  usage: '[options] machine [command..]',
   describe:
     'Runs a command in a machine, or without one a shell. Its exit status is the status of the command; 255 when there is none.',
   options: {
@@ -25,10 +26,8 @@ export const ssh = defineCommand({
   },
   endsAtOperand: true,
   async run({ operands, L = [], N: forwardsOnly, t, T }, context) {
-    const [name, ...words] = operands;
-    if (name === undefined) {
-      throw new DriverError('HK_USAGE', 'say which machine: hyperkit ssh <machine>; "hyperkit ls" lists them');
-    }
+    const [named, ...words] = operands;
+    const name = oneMachineName('ssh', named === undefined ? [] : [named]);
     const forwards = L.map(parseLocalForward);
     // docker-machine wants a `--` before the command, and takes it away.
     const command = (words[0] === '--' ? words.slice(1) : words).join(' ');
