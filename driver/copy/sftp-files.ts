@@ -19,11 +19,18 @@ export async function openSftpFiles(machineName: string, connection: SshConnecti
 }
 
 class SftpFiles implements FileSide {
+  /** Requests under way; the library forgets them when the connection breaks. */
+  readonly #waiting = new Set<(error: unknown) => void>();
+
   constructor(
     private readonly machineName: string,
     private readonly connection: SshConnection,
     private readonly sftp: SFTPWrapper,
-  ) {}
+  ) {
+    connection.ended.addEventListener('abort', () => {
+      for (const fail of this.#waiting) fail(connection.ended.reason);
+    });
+  }
 
   label(name: string): string {
     return `${this.machineName}:${name}`;
@@ -54,7 +61,10 @@ class SftpFiles implements FileSide {
     const entries = await this.#ask<readonly { readonly filename: string }[]>((answer) =>
       this.sftp.readdir(folder, answer),
     );
-    return entries.map(({ filename }) => plainName(filename));
+    return entries
+      .map(({ filename }) => filename)
+      .filter((name) => name !== '.' && name !== '..')
+      .map(plainName);
   }
 
   async *read(name: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -164,11 +174,23 @@ class SftpFiles implements FileSide {
   }
 
   async #ask<T>(request: (answer: Answer<T>) => void): Promise<T> {
+    const { ended } = this.connection;
+    ended.throwIfAborted();
     return await new Promise((resolve, reject) => {
-      const fail = (error: unknown): void =>
-        reject((this.connection.ended.aborted ? this.connection.ended.reason : error) as Error);
+      const fail = (error: unknown): void => {
+        this.#waiting.delete(fail);
+        reject(error as Error);
+      };
+      this.#waiting.add(fail);
       try {
-        request((error, value) => (error ? fail(error) : resolve(value)));
+        request((error, value) => {
+          // A broken connection answers what it has left with errors of its own.
+          if (error) fail(ended.aborted ? ended.reason : error);
+          else {
+            this.#waiting.delete(fail);
+            resolve(value);
+          }
+        });
       } catch (error) {
         fail(error);
       }

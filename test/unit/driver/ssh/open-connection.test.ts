@@ -19,6 +19,7 @@ afterEach(async () => {
   for (const connection of connections.splice(0)) connection.close();
   for (const server of servers.splice(0)) await server.close();
   for (const socket of sockets) socket.destroy();
+  sockets.clear();
   for (const listener of listeners.splice(0)) listener.close();
 });
 
