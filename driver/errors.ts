@@ -7,6 +7,7 @@ export type DriverErrorCode =
   | 'HK_USAGE'
   | 'HK_MACHINE_UNKNOWN'
   | 'HK_MACHINE_EXISTS'
+  | 'HK_MACHINE_STATE'
   | 'HK_FOREIGN_DRIVER'
   | 'HK_STORE_UNWRITABLE'
   | 'HK_MACHINE_BUSY'

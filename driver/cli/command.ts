@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly output: CommandOutput;
   /** Folder of the built programs. */
   readonly programsDir: string;
+  /** Every verb that there is, for those that tell about the others. */
+  readonly commands: readonly CommandEntry[];
   /** Aborted by Ctrl-C, SIGTERM and SIGHUP: undo what cannot stay, and return soon. */
   readonly signal: AbortSignal;
 }
@@ -42,4 +44,13 @@ export function defineCommand<O extends OptionTable>(command: {
 }): Command {
   // yargs has checked the arguments against these very options.
   return command as Command;
+}
+
+/** A verb before its code is loaded. */
+export interface CommandEntry {
+  /** One word, or two: `image ls`. */
+  readonly verb: string;
+  /** The line in `hyperkit --help`. */
+  readonly summary: string;
+  load(): Promise<Command>;
 }

@@ -20,6 +20,8 @@ export function exitStatusOf(error: unknown): number {
   if (name === 'CreateRefused') return refusedStatus(error as Error);
   switch (code) {
     case 'HK_USAGE':
+    case 'HK_FLAG_INVALID':
+    case 'HK_FLAG_UNSUPPORTED':
       return EXIT.usage;
     case 'HK_MACHINE_UNKNOWN':
       return EXIT.unknownMachine;

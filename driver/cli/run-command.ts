@@ -1,15 +1,18 @@
 import { MachineStore } from '../store/machine-store';
 import { resolveStoragePath } from '../store/storage-path';
-import type { CommandContext } from './command';
+import type { CommandContext, CommandEntry } from './command';
 import { helpOf, parseCommandLine } from './command-line';
 import { CommandOutput, chooseStyle } from './command-output';
-import type { CommandEntry } from './command-table';
 import { EXIT, exitStatusOf } from './exit-status';
 import { printFailure } from './failure';
 import { interruptible } from './interruption';
 
 /** Runs one verb to its exit status; whatever it fails with is said here. */
-export async function runCommand(entry: CommandEntry, words: readonly string[], programsDir: string): Promise<number> {
+export async function runCommand(
+  entry: CommandEntry,
+  words: readonly string[],
+  { commands, programsDir }: Pick<CommandContext, 'commands' | 'programsDir'>,
+): Promise<number> {
   const surroundings = { isTerminal: process.stderr.isTTY, env: process.env };
   // Until the line is understood, what it may have asked for decides how its faults are told.
   let output = new CommandOutput(
@@ -29,7 +32,7 @@ export async function runCommand(entry: CommandEntry, words: readonly string[], 
       loggerOf: (name) => output.loggerOf(name),
     });
     return await interruptible(async (signal) => {
-      const context: CommandContext = { store, output, programsDir, signal };
+      const context: CommandContext = { store, output, programsDir, commands, signal };
       return (await command.run(args, context)) ?? EXIT.ok;
     });
   } catch (error) {

@@ -1,4 +1,5 @@
-import { COMMANDS, type CommandEntry } from './command-table';
+import type { CommandEntry } from './command';
+import { COMMANDS } from './command-table';
 import { EXIT } from './exit-status';
 
 /** Runs `hyperkit` with words: finds the verb, and says what there is when there is none of that name. Answers the exit status. */
@@ -15,7 +16,10 @@ export async function runWords(words: readonly string[], programsDir: string): P
     return EXIT.usage;
   }
   const { runCommand } = await import('./run-command');
-  return await runCommand(found, [...before, ...rest.slice(found.verb.split(' ').length)], programsDir);
+  return await runCommand(found, [...before, ...rest.slice(found.verb.split(' ').length)], {
+    commands: COMMANDS,
+    programsDir,
+  });
 }
 
 /** Long common options may stand before the verb, as docker-machine has them. */

@@ -25,7 +25,7 @@ function contextFolders(name: string): { readonly meta: string; readonly tls: st
 function ownerOf(name: string): string | undefined {
   const reading = readSmallFile(path.join(contextFolders(name).meta, 'meta.json'), MAX_BYTES);
   if ('problem' in reading) return reading.code === 'ENOENT' ? undefined : '';
-  const metadata = (parseJsonObject(reading.text) ?? {})['Metadata'];
+  const metadata = parseJsonObject(reading.text)?.['Metadata'];
   const owner =
     typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>)[STORE_KEY] : '';
   return typeof owner === 'string' ? owner : '';
@@ -84,4 +84,14 @@ export async function removeDockerContext(name: string, storePath: string): Prom
     await rm(tls, { recursive: true, force: true });
   });
   return true;
+}
+
+/** Brings the context of a machine of that store, if it has one, to what its certificates are now. */
+export async function refreshDockerContext(
+  name: string,
+  url: string,
+  storePath: string,
+  machineFolder: string,
+): Promise<void> {
+  if (ownerOf(name) === storePath) await writeDockerContext(name, url, storePath, machineFolder);
 }

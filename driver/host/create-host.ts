@@ -6,7 +6,6 @@ import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
 import type { FlagValues } from '../contract/create-flags';
 import type { Logger } from '../contract/logger';
-import type { MachineDriver } from '../contract/machine-driver';
 import { dockerTarget, waitForDocker } from '../docker/docker-client';
 import { DriverError } from '../errors';
 import { guardStore } from '../iso/store-error';
@@ -16,6 +15,7 @@ import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { type EngineWishes, newHostOptions, readAuthPaths } from './host-options';
 import { setUpDocker } from './set-up-docker';
+import { untilAborted } from './until-aborted';
 
 /** Docker's certificates were just laid down and its port answers within seconds. */
 const DOCKER_DEADLINE_MS = 120_000;
@@ -75,7 +75,7 @@ export async function createHost(
       await machine.save();
       onPhase('create');
       // Its server key is made while the guest boots.
-      const [serverKey] = await Promise.all([newRsaKey(), abandoned(driver, signal, () => driver.create())]);
+      const [serverKey] = await Promise.all([newRsaKey(), untilAborted(driver, signal, () => driver.create())]);
       await machine.save();
       await finish(store, machine, { certificates, serverKey }, options);
       await machine.save();
@@ -107,7 +107,7 @@ async function prepare(
   const paths = readAuthPaths(machine.document, store.path, machine.folder);
   const [certificates] = await Promise.all([
     ensureStoreCertificates(paths, { logger }),
-    abandoned(driver, signal, () => driver.preCreateCheck()),
+    untilAborted(driver, signal, () => driver.preCreateCheck()),
   ]);
   signal.throwIfAborted();
   await guardStore(machine.folder, async () => {
@@ -134,21 +134,6 @@ async function finish(
   logger.debug(`Docker in the guest was ${change}`);
   onPhase('verify');
   await waitForDocker(dockerTarget(await driver.getURL(), paths), DOCKER_DEADLINE_MS, signal);
-}
-
-/** Runs one of the driver's long operations; an abort makes the driver undo it. */
-async function abandoned(driver: MachineDriver, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  signal.throwIfAborted();
-  const onAbort = (): void => void driver.abandon();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await work();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function alreadyExists(name: string): DriverError {

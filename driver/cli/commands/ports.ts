@@ -1,9 +1,9 @@
 import { readMachineStatus } from '../../../engine/machine/state';
 import { formatEndpoint } from '../../../engine/net/endpoint-text';
+import { formatColumns } from '../columns';
 import { defineCommand } from '../command';
 import { oneMachineName } from '../machine-names';
 import { requireRunning } from '../running-machine';
-import { formatTable } from '../text-table';
 
 export const ports = defineCommand({
   usage: '[options] [machine]',
@@ -24,7 +24,7 @@ export const ports = defineCommand({
       container ? 'container' : 'machine',
     ]);
     if (output.style.quiet) for (const [host = ''] of rows) output.print(host);
-    else for (const line of formatTable([['HOST', 'GUEST', 'PUBLISHED BY'], ...rows])) output.print(line);
+    else output.print(formatColumns([['HOST', 'GUEST', 'PUBLISHED BY'], ...rows]));
     return undefined;
   },
 });
