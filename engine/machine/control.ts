@@ -68,6 +68,11 @@ export async function endChildren(stateDir: string): Promise<void> {
   await endProcesses(await findChildren(stateDir));
 }
 
+/** Processes of a machine whose machine process is gone, which still run. */
+export async function listLeftovers(stateDir: string): Promise<readonly ProcessIdentity[]> {
+  return (await findMachineProcess(stateDir)) === undefined ? await findChildren(stateDir) : [];
+}
+
 async function findMachineProcess(stateDir: string): Promise<ProcessIdentity | undefined> {
   const state = readRuntimeState(stateDir);
   if (state && state.state !== 'stopped' && (await isSameProcess(state))) {
