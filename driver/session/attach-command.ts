@@ -39,11 +39,18 @@ export async function attachCommand(
       stdout.on('resize', onResize);
       undo.push(() => stdout.off('resize', onResize));
     }
-    const hangUp = (): void => channel.close();
+    const outputs: (() => void)[] = [];
+    const hangUp = (): void => {
+      channel.close();
+      // What is still on its way goes nowhere; it has to be taken before the channel is closed.
+      for (const stop of outputs) stop();
+      channel.resume();
+      channel.stderr.resume();
+    };
     signal.addEventListener('abort', hangUp);
     undo.push(() => signal.removeEventListener('abort', hangUp));
     // Whoever reads us has gone (`… | head`): nobody wants to know more.
-    undo.push(copyStream(channel, stdout, hangUp), copyStream(channel.stderr, stderr, hangUp));
+    outputs.push(copyStream(channel, stdout, hangUp), copyStream(channel.stderr, stderr, hangUp));
     // A command that doesn't read its input is no fault; its exit tells how it went.
     undo.push(copyStream(stdin, channel, () => undefined));
     const onEnd = (): void => {
