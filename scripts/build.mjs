@@ -51,6 +51,8 @@ const common = {
   outExtension: { '.js': '.cjs' },
   chunkNames: 'chunks/[name]-[hash]',
   external: ['koffi', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  // Its ES module variant breaks help texts in the middle of words.
+  alias: { yargs: path.join(root, 'node_modules/yargs/index.cjs') },
   define: { BUILD_COMMIT: JSON.stringify(commit()) },
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],

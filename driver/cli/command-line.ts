@@ -14,6 +14,9 @@ export const COMMON_OPTIONS = {
   debug: { alias: 'D', type: 'boolean', default: false, describe: "show the driver's debug lines" },
 } as const satisfies OptionTable;
 
+/** Help is no wider than people read. */
+const HELP_WIDTH = 110;
+
 export interface ParsedLine {
   /** What a verb's `run` takes, and the common options. */
   readonly args: unknown;
@@ -60,6 +63,8 @@ export async function helpOf(verb: string, command: Command): Promise<string> {
 }
 
 function describeLine(verb: string, command: Command): Argv {
+  const options: OptionTable = { ...command.options, ...COMMON_OPTIONS };
+  const withValue = Object.keys(options).filter((name) => options[name]?.type !== 'boolean');
   return yargs()
     .scriptName(`hyperkit ${verb}`)
     .usage(`hyperkit ${verb} ${command.usage}\n\n${command.describe}`)
@@ -73,7 +78,9 @@ function describeLine(verb: string, command: Command): Argv {
       'boolean-negation': false,
       'dot-notation': false,
     })
-    .options({ ...command.options, ...COMMON_OPTIONS })
+    .options(options)
+    .requiresArg(withValue)
+    .wrap(Math.min(process.stdout.columns ?? HELP_WIDTH, HELP_WIDTH))
     .strictOptions()
     .help(false)
     .version(false)

@@ -66,18 +66,19 @@ export async function waitForDocker(target: DockerTarget, deadlineMs: number, si
   for (;;) {
     signal.throwIfAborted();
     try {
-      await pingDocker(target, Math.min(ATTEMPT_MS, Math.max(1, end - Date.now())));
+      await get(target, '/_ping', Math.min(ATTEMPT_MS, Math.max(PAUSE_MS, end - Date.now())), signal);
       return;
     } catch (error) {
-      if (isCertificateFault(error) || Date.now() > end) throw error;
+      signal.throwIfAborted();
+      if (isCertificateFault(error) || Date.now() + PAUSE_MS > end) throw error;
     }
     await sleep(PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
-async function get(target: DockerTarget, path: string, deadlineMs: number): Promise<string> {
+async function get(target: DockerTarget, path: string, deadlineMs: number, signal?: AbortSignal): Promise<string> {
   try {
-    return await answerOf(target, path, deadlineMs);
+    return await answerOf(target, path, deadlineMs, signal);
   } catch (cause) {
     const advice = isCertificateFault(cause)
       ? 'its certificate does not fit; "hyperkit regenerate-certs" makes a new one'
@@ -91,7 +92,12 @@ async function get(target: DockerTarget, path: string, deadlineMs: number): Prom
   }
 }
 
-function answerOf(target: DockerTarget, path: string, deadlineMs: number): Promise<string> {
+function answerOf(
+  target: DockerTarget,
+  path: string,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request(
       {
@@ -102,7 +108,7 @@ function answerOf(target: DockerTarget, path: string, deadlineMs: number): Promi
         cert: target.certificatePem,
         key: target.keyPem,
         agent: false,
-        signal: AbortSignal.timeout(deadlineMs),
+        signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]),
       },
       (response) => {
         readAnswer(response).then(resolve, reject);

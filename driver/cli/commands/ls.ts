@@ -193,6 +193,8 @@ function parseLayout(format: string): { readonly isTable: boolean; render(items:
     .replaceAll('\\t', '\t')
     .replaceAll('\\n', '\n');
   const template = parseTemplate(source, { strict: true });
+  // Also where there are no machines, a field that no machine has is told.
+  template.render(HEADERS);
   return {
     isTable,
     render: (items) => {
