@@ -1,5 +1,4 @@
 import type { ReadStream } from 'node:tty';
-import type { ClientChannel } from 'ssh2';
 import type { SshConnection } from '../ssh/ssh-connection';
 import { copyStream, type LocalStreams, terminalSize } from './local-streams';
 import { enterRawMode } from './raw-mode';
@@ -27,7 +26,10 @@ export async function attachCommand(
   { stdin, stdout, stderr }: LocalStreams,
 ): Promise<number> {
   const term = process.env['TERM'] ?? 'vt100';
-  const channel = await connection.openCommand(command, terminal ? { term, ...terminalSize(stdout) } : undefined);
+  const { channel, ended } = await connection.openCommand(
+    command,
+    terminal ? { term, ...terminalSize(stdout) } : undefined,
+  );
   const undo: (() => void)[] = [];
   try {
     if (terminal) {
@@ -58,7 +60,7 @@ export async function attachCommand(
     };
     stdin.on('end', onEnd).on('error', onEnd);
     undo.push(() => stdin.off('end', onEnd).off('error', onEnd));
-    const status = await waitForExit(channel);
+    const status = await ended;
     signal.throwIfAborted();
     if (status === undefined && connection.ended.aborted) throw connection.ended.reason as Error;
     return status ?? NO_STATUS;
@@ -67,14 +69,4 @@ export async function attachCommand(
     // A terminal or pipe that is waited on would keep this process alive.
     (stdin as Partial<ReadStream>).unref?.();
   }
-}
-
-/** Its status; undefined when there was none by the time everything is closed. */
-async function waitForExit(channel: ClientChannel): Promise<number | undefined> {
-  let status: number | undefined;
-  channel.on('exit', (code: number | null) => {
-    status = code ?? undefined;
-  });
-  await new Promise<void>((resolve) => channel.once('close', resolve));
-  return status;
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -115,13 +115,15 @@ describeWith('sessions with a machine', missingForMachines(), () => {
 
   test('console: a login on the serial line; logs -f sees it, too', async () => {
     let heard = '';
+    let follower: ChildProcess | undefined;
     const following = store.machine(['logs', '-f', 'm'], {
-      started: (child) => void setTimeout(() => child.kill('SIGTERM'), 60_000).unref(),
+      started: (child) => {
+        follower = child;
+      },
       heard: (text) => {
         heard += text;
       },
     });
-    following.catch(() => undefined);
     const terminal = onTerminal(['console', 'm']);
     await terminal.expect('Ctrl-] detaches');
     await until('a prompt', async () => {
@@ -134,6 +136,8 @@ describeWith('sessions with a machine', missingForMachines(), () => {
     terminal.type('echo this is $((40 + 2))\r');
     await terminal.expect('this is 42');
     await until('the same in the log', () => heard.includes('this is 42'));
+    follower?.kill('SIGTERM');
+    await following;
     terminal.type('\x1d');
     await terminal.expect('Detached.');
     expect(await terminal.ended).toBe(0);

@@ -39,6 +39,9 @@ export interface TestSshServerOptions {
   readonly sftp?: boolean;
 }
 
+/** A command that has ended before anybody can look. */
+export const AT_ONCE = 'at once';
+
 /** A key as the driver makes them, 0600. */
 export function makeKey(file: string): string {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -131,6 +134,15 @@ function serveSession(session: Session, service: Service): void {
   session.on('shell', (accept) => serveCommand(accept(), 'sh', terminal, service));
   session.on('exec', (accept, _reject, { command }) => {
     service.commands.push(command);
+    if (command === AT_ONCE) {
+      // Its beginning, output and end arrive together.
+      const channel = accept();
+      channel.write('done\n');
+      channel.exit(5);
+      channel.end();
+      channel.close();
+      return;
+    }
     serveCommand(accept(), command, terminal, service);
   });
   session.on('sftp', (accept, reject) => {
