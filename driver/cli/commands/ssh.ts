@@ -32,10 +32,11 @@ export const ssh = defineCommand({
     // docker-machine wants a `--` before the command, and takes it away.
     const command = (words[0] === '--' ? words.slice(1) : words).join(' ');
     let connection: SshConnection | undefined;
+    const listening: { close(): void }[] = [];
     try {
       connection = await logIn(await requireRunning(context, name, 'Cannot run SSH command'), context);
       for (const forward of forwards) {
-        await openLocalForward(connection, forward, (text) => context.output.warn(text));
+        listening.push(await openLocalForward(connection, forward, (text) => context.output.warn(text)));
       }
       if (forwardsOnly) return await waitForEnd(connection, context.signal);
       const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
@@ -51,6 +52,7 @@ export const ssh = defineCommand({
       printFailure(context.output, error);
       return NO_STATUS;
     } finally {
+      for (const forward of listening) forward.close();
       connection?.close();
     }
   },

@@ -100,6 +100,15 @@ describe('ssh on pipes', () => {
     expect((await hyperkit(['ssh', 'nobody', 'true'])).code).toBe(4);
   });
 
+  test('with a forward ends with its command, and without one when it is told to', async () => {
+    const forward = ['-L', '0:localhost:1'];
+    expect((await hyperkit(['ssh', ...forward, 'dev', 'echo over'])).stdout).toBe('over\n');
+    const waiting = hyperkit(['ssh', '-N', ...forward, 'dev'], {
+      started: (child) => void setTimeout(() => child.kill('SIGTERM'), 2000),
+    });
+    expect((await waiting).code).toBe(0);
+  });
+
   test('that loses its machine has status 255', async () => {
     const running = hyperkit(['ssh', 'dev', 'echo begun; sleep 1000'], {
       heard: (text) => text.includes('begun') && server.cut(),
