@@ -19,7 +19,8 @@ export type EngineErrorCode =
   | 'HK_GUEST_FAULT'
   | 'HK_KVM_FAILED'
   | 'HK_BOOT_FAILED'
-  | 'HK_DEVICE_FAILED';
+  | 'HK_DEVICE_FAILED'
+  | 'HK_CONSOLE_UNAVAILABLE';
 
 /** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
 export class EngineError extends Error {

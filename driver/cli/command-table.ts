@@ -17,6 +17,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('env', 'what a shell sets for docker', async () => (await import('./commands/env')).env),
   entry('config', 'options for the docker command', async () => (await import('./commands/config')).config),
   entry('inspect', "a machine's configuration", async () => (await import('./commands/inspect')).inspect),
+  entry('ssh', 'run a command or a shell in a machine', async () => (await import('./commands/ssh')).ssh),
+  entry('scp', 'copy files to, from and between machines', async () => (await import('./commands/scp')).scp),
+  entry('console', "attach to a machine's serial console", async () => (await import('./commands/console')).console),
+  entry('logs', "show a machine's console or Docker log", async () => (await import('./commands/logs')).logs),
+  entry('ports', 'list the ports that lead to a machine', async () => (await import('./commands/ports')).ports),
   entry('upgrade', 'give machines the current ISO', async () => (await import('./commands/upgrade')).upgrade),
   entry(
     'regenerate-certs',

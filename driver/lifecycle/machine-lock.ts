@@ -53,6 +53,13 @@ function busy(machineName: string, holder: string): DriverError {
   );
 }
 
+/** Who holds a lock: a command at work, one that is gone, or nobody. */
+export async function findLockHolder(lock: string): Promise<'alive' | 'gone' | undefined> {
+  const holder = await readFile(lock, 'utf8').catch(() => undefined);
+  if (holder === undefined) return undefined;
+  return (await isAlive(holder)) ? 'alive' : 'gone';
+}
+
 async function isAlive(holder: string): Promise<boolean> {
   try {
     return await isSameProcess(JSON.parse(holder) as ProcessIdentity);

@@ -95,6 +95,7 @@ function waitForGreeting(
     const onError = (error: NodeJS.ErrnoException): void => settle(error.code ?? error.message);
     const timer = setTimeout(() => settle('nobody greets there'), limitMs);
     signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
     socket.on('readable', onReadable).on('error', onError).on('close', onClose);
   });
 }

@@ -1,5 +1,5 @@
-import type { ClientChannel } from 'ssh2';
 import { DriverError } from '../errors';
+import type { RemoteCommand } from './remote-command';
 
 export interface CommandOptions {
   /** What the command reads; empty unless told. */
@@ -26,7 +26,7 @@ const SHOWN_LENGTH = 60;
  * @throws DriverError HK_SSH_LOST, HK_SSH_TIMEOUT, HK_SSH_COMMAND_FAILED
  */
 export async function collectCommand(
-  channel: ClientChannel,
+  { channel, ended }: RemoteCommand,
   command: string,
   options: CommandOptions,
   whyLost: () => DriverError | undefined,
@@ -57,12 +57,7 @@ export async function collectCommand(
     };
     channel.on('data', take(stdout));
     channel.stderr.on('data', take(stderr));
-    let code: number | null | undefined;
-    channel.on('exit', (status: number | null) => {
-      code = status;
-    });
-    channel.on('error', () => undefined); // Input that the command doesn't take.
-    channel.once('close', () => {
+    void ended.then((code) => {
       clearTimeout(timer);
       const lost = whyLost();
       if (code === undefined && lost !== undefined) reject(lost);

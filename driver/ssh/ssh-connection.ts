@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Client, ClientCallback, ClientChannel, PseudoTtyOptions, SFTPWrapper } from 'ssh2';
+import type { Client, ClientCallback, PseudoTtyOptions, SFTPWrapper } from 'ssh2';
 import { DriverError } from '../errors';
 import { type CommandOptions, type CommandResult, collectCommand } from './collect-command';
+import { type RemoteCommand, watchCommand } from './remote-command';
 import { formatTarget, type SshTarget } from './ssh-target';
 
 /** A login to a machine. Everything opened over it ends with it. */
@@ -36,8 +37,7 @@ export class SshConnection {
    * @throws DriverError HK_SSH_LOST, HK_SSH_TIMEOUT, HK_SSH_COMMAND_FAILED when the guest doesn't start it or it says too much.
    */
   async run(command: string, options: CommandOptions = {}): Promise<CommandResult> {
-    const channel = await this.openCommand(command);
-    return await collectCommand(channel, command, options, () => this.#lost);
+    return await collectCommand(await this.openCommand(command), command, options, () => this.#lost);
   }
 
   /**
@@ -45,8 +45,9 @@ export class SshConnection {
    * @param terminal of the command; undefined: it has none, and its streams are clean.
    * @throws DriverError HK_SSH_LOST, HK_SSH_COMMAND_FAILED
    */
-  async openCommand(command: string | undefined, terminal?: PseudoTtyOptions): Promise<ClientChannel> {
-    return await this.#open(command ?? 'the shell', (done) => {
+  async openCommand(command: string | undefined, terminal?: PseudoTtyOptions): Promise<RemoteCommand> {
+    return await this.#open<RemoteCommand>(command ?? 'the shell', (answer) => {
+      const done: ClientCallback = (error, channel) => answer(error, channel && watchCommand(channel));
       if (command === undefined) this.#client.shell(terminal ?? false, done);
       else this.#client.exec(command, terminal === undefined ? {} : { pty: terminal }, done);
     });

@@ -48,7 +48,7 @@ export async function waitForExit(stateDir: string, deadlineMs: number): Promise
 }
 
 /**
- * Removes what a machine that no longer runs left behind: pid file and unfinished drafts. Logs, the console ring,
+ * Removes what a machine that no longer runs left behind: pid file, console socket and unfinished drafts. Logs, the console ring,
  * hyperkit.json and the record of the last exit stay.
  * @throws EngineError HK_MACHINE_RUNNING when something of the machine still lives.
  */
@@ -66,6 +66,11 @@ export async function cleanState(stateDir: string): Promise<void> {
 /** Ends what a machine process that is gone has left running. */
 export async function endChildren(stateDir: string): Promise<void> {
   await endProcesses(await findChildren(stateDir));
+}
+
+/** Processes of a machine whose machine process is gone, which still run. */
+export async function listLeftovers(stateDir: string): Promise<readonly ProcessIdentity[]> {
+  return (await findMachineProcess(stateDir)) === undefined ? await findChildren(stateDir) : [];
 }
 
 async function findMachineProcess(stateDir: string): Promise<ProcessIdentity | undefined> {
@@ -104,7 +109,8 @@ function removeRuntimeFiles(stateDir: string): void {
   }
   for (const name of names) {
     const file = path.join(stateDir, name);
-    if (name !== MACHINE_FILES.pid && !(DRAFT_NAME.test(name) && isOld(file))) continue;
+    const isRuntime = name === MACHINE_FILES.pid || name === MACHINE_FILES.consoleSocket;
+    if (!isRuntime && !(DRAFT_NAME.test(name) && isOld(file))) continue;
     try {
       rmSync(file, { force: true });
     } catch {

@@ -70,18 +70,21 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     const hypervisor = await chooseHypervisor(spec, candidates);
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
-    const console = openMachineConsole(stateDir);
+    const console = await openMachineConsole(stateDir, log);
     const network = await openMachineNetwork(spec, log);
     const exit = await superviseVm({
       spec,
       network,
       hypervisor,
-      console: console.write,
+      console,
       keeper,
       controls,
       log,
       onReady: async () => await launcher.report({ ready: keeper.machine }),
-    }).finally(() => network?.close());
+    }).finally(async () => {
+      await network?.close();
+      await console.close();
+    });
     keeper.finish(exit);
     return exit;
   } catch (error) {

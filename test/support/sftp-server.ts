@@ -97,7 +97,7 @@ export function serveSftp(sftp: SFTPWrapper, folder: string): void {
       const names = await fs.readdir(at(name));
       folders.set(
         ++last,
-        ['.', '..', ...names].map((entry) => path.join(at(name), entry)),
+        ['.', '..', ...names].map((entry) => `${at(name)}/${entry}`),
       );
       sftp.handle(id, nameHandle(last));
       return 'answered';
@@ -108,7 +108,7 @@ export function serveSftp(sftp: SFTPWrapper, folder: string): void {
       const names = folders.get(handle.readUInt32BE())?.splice(0, 50) ?? [];
       if (names.length === 0) end();
       const entries = names.map(async (name) => ({
-        filename: path.basename(name),
+        filename: name.slice(name.lastIndexOf('/') + 1),
         longname: name,
         attrs: await attributes(name, false),
       }));
@@ -147,7 +147,9 @@ export function serveSftp(sftp: SFTPWrapper, folder: string): void {
       return undefined;
     }),
   );
-  sftp.on('end', () => {
-    for (const handle of files.values()) void handle.close();
-  });
+  const closeAll = (): void => {
+    for (const handle of files.values()) void handle.close().catch(() => undefined);
+    files.clear();
+  };
+  sftp.on('end', closeAll).on('close', closeAll);
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import path from 'node:path';
 import {
@@ -39,6 +39,9 @@ export interface TestSshServerOptions {
   readonly sftp?: boolean;
 }
 
+/** A command that has ended before anybody can look. */
+export const AT_ONCE = 'at once';
+
 /** A key as the driver makes them, 0600. */
 export function makeKey(file: string): string {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -51,7 +54,7 @@ let hostKey: string | undefined;
 
 export async function startSshServer(options: TestSshServerOptions): Promise<TestSshServer> {
   const keyPath = options.target?.keyPath ?? path.join(options.folder, 'id_rsa');
-  const allowed = utils.parseKey(makeKey(keyPath));
+  const allowed = utils.parseKey(options.target === undefined ? makeKey(keyPath) : readFileSync(keyPath));
   if (allowed instanceof Error) throw allowed;
   hostKey ??= utils.generateKeyPairSync('ed25519').private;
   const terminals: (PseudoTtyInfo | WindowChangeInfo)[] = [];
@@ -101,7 +104,10 @@ export async function startSshServer(options: TestSshServerOptions): Promise<Tes
       }
     },
     close: async () => {
-      for (const child of children) child.kill('SIGKILL');
+      for (const child of children) {
+        child.kill('SIGKILL');
+        for (const stream of child.stdio) stream?.destroy();
+      }
       for (const socket of sockets()) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
@@ -128,6 +134,15 @@ function serveSession(session: Session, service: Service): void {
   session.on('shell', (accept) => serveCommand(accept(), 'sh', terminal, service));
   session.on('exec', (accept, _reject, { command }) => {
     service.commands.push(command);
+    if (command === AT_ONCE) {
+      // Its beginning, output and end arrive together.
+      const channel = accept();
+      channel.write('done\n');
+      channel.exit(5);
+      channel.end();
+      channel.close();
+      return;
+    }
     serveCommand(accept(), command, terminal, service);
   });
   session.on('sftp', (accept, reject) => {

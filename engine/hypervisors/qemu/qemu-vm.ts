@@ -5,6 +5,7 @@ import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
 import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
+import { connectInput } from './connect-input';
 import type { QemuBuild } from './qemu-build';
 import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
 import { type ProcessEnd, type QemuProcess, type QemuWires, startQemuProcess } from './qemu-process';
@@ -29,11 +30,13 @@ export async function startQemuVm(
     build,
     accelerator,
     commandLine: qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu }),
-    wires: { consoles: [console], lent: socket === undefined ? [] : [socket.fd] },
+    wires: { consoles: [console.write], lent: socket === undefined ? [] : [socket.fd] },
     ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
   };
   try {
-    return await startQemu(start, surroundings);
+    const vm = await startQemu(start, surroundings);
+    for (const serial of vm.serials) connectInput(serial, console);
+    return vm;
   } finally {
     // By now QEMU has its own copy, or there is no QEMU.
     socket?.release();

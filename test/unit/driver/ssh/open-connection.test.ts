@@ -5,7 +5,7 @@ import path from 'node:path';
 import { openSshConnection } from '../../../../driver/ssh/open-connection';
 import type { SshConnection } from '../../../../driver/ssh/ssh-connection';
 import { countDescriptors } from '../../../support/descriptors';
-import { makeKey, startSshServer, type TestSshServer } from '../../../support/ssh-server';
+import { AT_ONCE, makeKey, startSshServer, type TestSshServer } from '../../../support/ssh-server';
 import { temporaryFolder } from '../../../support/temporary-folder';
 import { until } from '../../../support/until';
 
@@ -19,6 +19,7 @@ afterEach(async () => {
   for (const connection of connections.splice(0)) connection.close();
   for (const server of servers.splice(0)) await server.close();
   for (const socket of sockets) socket.destroy();
+  sockets.clear();
   for (const listener of listeners.splice(0)) listener.close();
 });
 
@@ -56,6 +57,14 @@ describe('a command', () => {
       stderr: 'err\n',
     });
     expect(await connection.run('true')).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('that ends as soon as it begins has its status and output', async () => {
+    const { target } = await serve();
+    const connection = await open(target, DEADLINE);
+    for (let round = 0; round < 20; round++) {
+      expect(await connection.run(AT_ONCE)).toEqual({ code: 5, stdout: 'done\n', stderr: '' });
+    }
   });
 
   test('reads its input to the end, also one of several megabytes, and gets none when none is given', async () => {
