@@ -58,12 +58,7 @@ export class StoredMachine {
   /** Writes config.json with what the driver's configuration is now, as docker-machine does after each verb that went well. */
   async save(): Promise<void> {
     const raw = await this.requireDriver().getConfigRaw();
-    this.#document = { ...this.#document, Driver: sortKeys(JSON.parse(Buffer.from(raw).toString('utf8'))) };
+    this.#document = { ...this.#document, Driver: JSON.parse(Buffer.from(raw).toString('utf8')) };
     await writeMachineDocument(this.folder, this.#document);
   }
-}
-
-/** docker-machine re-marshals the driver's part, which sorts its keys; the same order keeps files comparable. */
-function sortKeys(driver: object): object {
-  return Object.fromEntries(Object.entries(driver).sort(([left], [right]) => (left < right ? -1 : 1)));
 }

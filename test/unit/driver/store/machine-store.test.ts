@@ -55,7 +55,6 @@ test('a saved machine keeps every key that nobody here knows, for the user only,
   expect(text).toBe(JSON.stringify(saved, undefined, 4));
   expect(saved).toMatchObject({ ...OURS, Driver: { ...OURS.Driver, StorePath: store.path } });
   expect(Object.keys(saved)).toEqual(Object.keys(OURS));
-  expect(Object.keys(saved.Driver)).toEqual(Object.keys(saved.Driver).sort());
   expect(statSync(path.join(folder, 'config.json')).mode & 0o777).toBe(0o600);
   expect(readdirSync(folder)).toEqual(['config.json']);
 });
