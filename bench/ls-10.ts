@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildPeer } from '../test/support/peers';
 import { compare, type Measurement, median } from './support/measurement';
+import { fillStore } from './support/stopped-machines';
 
 const MACHINES = 10;
 const ROUNDS = 9;
@@ -29,8 +30,8 @@ export async function measure(): Promise<Measurement> {
     );
     await symlink(stub.path, path.join(bin, 'docker-machine-driver-stub'));
     const stores = {
-      ours: await fillStore(path.join(folder, 'hyperkit'), 'hyperkit', {}),
-      'Go stub': await fillStore(path.join(folder, 'stub'), 'stub', { Stopped: true }),
+      ours: await fillStore(path.join(folder, 'hyperkit'), 'hyperkit', MACHINES),
+      'Go stub': await fillStore(path.join(folder, 'stub'), 'stub', MACHINES, { Stopped: true }),
     };
     const times: Record<keyof typeof stores, number[]> = { ours: [], 'Go stub': [] };
     for (let round = -1; round < ROUNDS; round++) {
@@ -55,24 +56,6 @@ export async function measure(): Promise<Measurement> {
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-/** A store of stopped machines, as docker-machine would have written it. */
-async function fillStore(store: string, driverName: string, driver: object): Promise<string> {
-  for (let index = 0; index < MACHINES; index++) {
-    const name = `machine-${index}`;
-    const machine = path.join(store, 'machines', name);
-    await mkdir(machine, { recursive: true });
-    const config = {
-      ConfigVersion: 3,
-      Driver: { IPAddress: `127.64.0.${index + 1}`, MachineName: name, SSHUser: 'docker', StorePath: store, ...driver },
-      DriverName: driverName,
-      HostOptions: { EngineOptions: { TlsVerify: true }, SwarmOptions: {}, AuthOptions: { StorePath: machine } },
-      Name: name,
-    };
-    await writeFile(path.join(machine, 'config.json'), JSON.stringify(config));
-  }
-  return store;
 }
 
 async function list(client: string, bin: string, store: string): Promise<number> {

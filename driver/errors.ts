@@ -4,6 +4,11 @@ export type DriverErrorCode =
   | 'HK_FLAG_INVALID'
   | 'HK_FLAG_UNSUPPORTED'
   | 'HK_CONFIG_INVALID'
+  | 'HK_USAGE'
+  | 'HK_MACHINE_UNKNOWN'
+  | 'HK_MACHINE_EXISTS'
+  | 'HK_MACHINE_STATE'
+  | 'HK_FOREIGN_DRIVER'
   | 'HK_STORE_UNWRITABLE'
   | 'HK_MACHINE_BUSY'
   | 'HK_ADDRESS_EXHAUSTED'
@@ -11,11 +16,19 @@ export type DriverErrorCode =
   | 'HK_ISO_DOWNLOAD_FAILED'
   | 'HK_DISK_FULL'
   | 'HK_SSH_UNREACHABLE'
+  | 'HK_SSH_KEY_UNUSABLE'
+  | 'HK_SSH_DENIED'
+  | 'HK_SSH_LOST'
+  | 'HK_SSH_TIMEOUT'
+  | 'HK_SSH_COMMAND_FAILED'
+  | 'HK_SSH_FORWARD_FAILED'
+  | 'HK_COPY_FAILED'
   | 'HK_STOP_TIMEOUT'
   | 'HK_CLIENT_GONE'
-  | 'HK_MACHINE_UNKNOWN'
-  | 'HK_MACHINE_EXISTS'
-  | 'HK_SERVE_REFUSED';
+  | 'HK_SERVE_REFUSED'
+  | 'HK_CERTIFICATE_INVALID'
+  | 'HK_PROVISION_FAILED'
+  | 'HK_DOCKER_UNREACHABLE';
 
 /** What the driver throws; the message is shown to the user by docker-machine as it is. */
 export class DriverError extends Error {

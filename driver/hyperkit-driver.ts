@@ -22,6 +22,8 @@ export interface DriverSurroundings {
   readonly logger: Logger;
   /** Folder of the built programs; the machine process is started from there. */
   readonly programsDir: string;
+  /** The caller holds the machine's lock around every verb; else `create` and `start` take it themselves. */
+  readonly isLocked?: boolean;
 }
 
 /** Makes the driver of one machine. It starts empty; the client fills it by SetConfigRaw or SetConfigFromFlags. */
@@ -177,6 +179,7 @@ class HyperkitDriver implements MachineDriver {
     const abort = new AbortController();
     const context: MachineContext = {
       ...this.#surroundings,
+      isLocked: this.#surroundings.isLocked ?? false,
       config: this.#document.config,
       paths: this.#paths(),
       signal: abort.signal,

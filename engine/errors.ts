@@ -22,7 +22,8 @@ export type EngineErrorCode =
   | 'HK_DEVICE_FAILED'
   | 'HK_REQUEST_INVALID'
   | 'HK_REQUEST_UNSUPPORTED'
-  | 'HK_UNEXPECTED';
+  | 'HK_UNEXPECTED'
+  | 'HK_CONSOLE_UNAVAILABLE';
 
 /** What the engine throws: one line for the person reading it (what failed, why, what to do), a stable code, the cause. */
 export class EngineError extends Error {

@@ -52,6 +52,8 @@ const common = {
   chunkNames: 'chunks/[name]-[hash]',
   // grpc-js asks for the loader only for statistics that nobody switches on.
   external: ['koffi', '@grpc/proto-loader', 'cpu-features', './crypto/build/Release/sshcrypto.node'],
+  // Its ES module variant breaks help texts in the middle of words.
+  alias: { yargs: path.join(root, 'node_modules/yargs/index.cjs') },
   define: { BUILD_COMMIT: JSON.stringify(commit()) },
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],

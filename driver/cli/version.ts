@@ -10,17 +10,3 @@ export function printHyperkitVersion(): void {
     `hyperkit: ${INTERFACE_VERSION}\n\nHomepage: https://github.com/docker/hyperkit\nLicense: Apache-2.0\n`,
   );
 }
-
-export function printHelp(): void {
-  process.stderr.write(
-    [
-      'Usage: hyperkit OPTION… | doctor',
-      '',
-      "  OPTION   HyperKit's options run one virtual machine in the foreground; -h lists them",
-      '  doctor   what can run virtual machines on this host, measured',
-      '',
-      'Docker hosts are made with: docker-machine create -d hyperkit NAME',
-      '',
-    ].join('\n'),
-  );
-}

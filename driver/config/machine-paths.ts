@@ -21,8 +21,13 @@ export function machinePaths(config: Pick<DriverConfig, 'StorePath' | 'MachineNa
     iso: path.join(directory, 'boot2docker.iso'),
     dataDisk: path.join(directory, `${config.MachineName}.rawdisk`),
     sshKey: config.SSHKeyPath === '' ? path.join(directory, 'id_rsa') : config.SSHKeyPath,
-    lock: path.join(directory, 'hyperkit.lock'),
+    lock: machineLock(directory),
   };
+}
+
+/** The lock of the machine in that folder. */
+export function machineLock(directory: string): string {
+  return path.join(directory, 'hyperkit.lock');
 }
 
 /** Path of minikube's extra disk number `index`, counted from 0. */

@@ -50,7 +50,7 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
 export async function createMachine(context: MachineContext): Promise<void> {
   const { config, paths, logger, signal } = context;
   await mkdir(paths.directory, { recursive: true, mode: 0o700 });
-  const lock = await lockMachine(paths, config.MachineName);
+  const lock = context.isLocked ? undefined : await lockMachine(paths, config.MachineName, 'create');
   try {
     logger.info('Creating SSH key...');
     const key = await ensureSshKey(paths.sshKey);
@@ -67,6 +67,6 @@ export async function createMachine(context: MachineContext): Promise<void> {
     signal.throwIfAborted();
     await bootMachine(context);
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }

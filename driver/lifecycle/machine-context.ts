@@ -11,6 +11,8 @@ export interface MachineContext {
   /** Operations write back what they chose (address, port, UUID); the client saves it when they succeed. */
   readonly config: DriverConfig;
   readonly paths: MachinePaths;
+  /** The caller holds the machine's lock already. */
+  readonly isLocked: boolean;
   /** Aborted when the client is gone or the user pressed Ctrl-C: undo and return soon. */
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { parseJsonObject } from '../../engine/json-object';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../engine/machine/process-identity';
 import type { MachinePaths } from '../config/machine-paths';
 import { DriverError } from '../errors';
@@ -11,10 +12,15 @@ export interface MachineLock {
 
 /**
  * Takes a machine's lock for the length of one command. A lock whose process is gone is taken over.
+ * @param command what the holder does, for whoever is refused meanwhile
  * @throws DriverError HK_MACHINE_BUSY when a living process holds it, HK_STORE_UNWRITABLE when the folder refuses.
  */
-export async function lockMachine(paths: MachinePaths, machineName: string): Promise<MachineLock> {
-  const own = JSON.stringify(await identifyProcess(process.pid));
+export async function lockMachine(
+  paths: Pick<MachinePaths, 'directory' | 'lock'>,
+  machineName: string,
+  command: string,
+): Promise<MachineLock> {
+  const own = JSON.stringify({ ...(await identifyProcess(process.pid)), command });
   const draft = `${paths.lock}.${randomBytes(6).toString('hex')}`;
   try {
     await writeFile(draft, own, { mode: 0o600, flag: 'wx' });
@@ -34,10 +40,24 @@ export async function lockMachine(paths: MachinePaths, machineName: string): Pro
   } finally {
     await unlink(draft).catch(() => undefined);
   }
-  throw new DriverError(
+  throw busy(machineName, await readFile(paths.lock, 'utf8').catch(() => ''));
+}
+
+function busy(machineName: string, holder: string): DriverError {
+  const { pid, command } = parseJsonObject(holder) ?? {};
+  const who = typeof command === 'string' ? `"${command}"` : 'another command';
+  const process = typeof pid === 'number' ? ` (process ${pid})` : '';
+  return new DriverError(
     'HK_MACHINE_BUSY',
-    `cannot work on machine "${machineName}": another command is creating or starting it; wait for it to end`,
+    `cannot work on machine "${machineName}": ${who}${process} is working on it; wait for it to end`,
   );
+}
+
+/** Who holds a lock: a command at work, one that is gone, or nobody. */
+export async function findLockHolder(lock: string): Promise<'alive' | 'gone' | undefined> {
+  const holder = await readFile(lock, 'utf8').catch(() => undefined);
+  if (holder === undefined) return undefined;
+  return (await isAlive(holder)) ? 'alive' : 'gone';
 }
 
 async function isAlive(holder: string): Promise<boolean> {

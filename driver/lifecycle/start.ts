@@ -13,6 +13,7 @@ import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
 import { resetOnPanic } from './kernel-command-line';
+import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
@@ -22,16 +23,18 @@ const LAUNCH_DEADLINE_MS = 60_000;
 /** An emulated guest on a busy host took 40 s at worst; a physical one takes a few. */
 const SSH_DEADLINE_MS = 240_000;
 const LAST_WORDS_LINES = 12;
+/** The cause stands before its consequences. */
+const SEARCHED_LINES = 400;
 
 /** Boots a stopped machine; one that runs already is left alone. */
 export async function startMachine(context: MachineContext): Promise<void> {
-  const lock = await lockMachine(context.paths, context.config.MachineName);
+  const lock = context.isLocked ? undefined : await lockMachine(context.paths, context.config.MachineName, 'start');
   try {
     const { state } = await readMachineStatus(context.paths.directory);
     if (state === 'running' || state === 'paused') return;
     await bootMachine(context);
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }
 
@@ -70,7 +73,7 @@ export async function bootMachine(context: MachineContext): Promise<void> {
       deadlineMs: SSH_DEADLINE_MS,
       signal,
       whyDead: () => whyDead(paths.directory),
-      lastWords: () => tail(paths.directory, LAST_WORDS_LINES),
+      lastWords: () => lastWords(paths.directory),
     });
   } catch (error) {
     await killMachine(paths.directory);
@@ -133,6 +136,12 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
 async function whyDead(stateDir: string): Promise<string | undefined> {
   const status = await readMachineStatus(stateDir);
   if (status.state !== 'stopped') return undefined;
-  const lines = await tail(stateDir, 5);
-  return [describeExit(status.lastExit), ...lines].join('\n  ');
+  return [describeExit(status.lastExit), ...(await lastWords(stateDir))].join('\n  ');
+}
+
+/** The end of the guest's console, and what it means if that is known. */
+async function lastWords(stateDir: string): Promise<readonly string[]> {
+  const lines = await tail(stateDir, SEARCHED_LINES);
+  const cause = findLikelyCause(lines);
+  return [...lines.slice(-LAST_WORDS_LINES), ...(cause === undefined ? [] : [`Likely cause: ${cause}`])];
 }

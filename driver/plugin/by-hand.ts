@@ -1,7 +1,4 @@
-import { version } from '../../package.json';
-
-/** The commit the build was made from, when the build says so. */
-declare const BUILD_COMMIT: string | undefined;
+import { buildCommit, packageVersion as version } from '../version';
 
 /** What to print when nobody speaks RPC with us, and where. */
 export interface Answer {
@@ -36,8 +33,4 @@ export function answerByHand(args: readonly string[]): Answer {
     if (args[0] === '-h' || args[0] === '--help') return print(HELP);
   }
   return { stream: 'stderr', text: REFUSAL, exitCode: 1 };
-}
-
-function buildCommit(): string {
-  return typeof BUILD_COMMIT === 'string' ? BUILD_COMMIT : 'unknown';
 }

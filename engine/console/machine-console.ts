@@ -1,28 +1,34 @@
 import path from 'node:path';
 import { BoundedLog } from './bounded-log';
+import { serveConsole } from './console-server';
 import { ConsoleRing } from './ring';
+import { type SerialLine, UNCONNECTED } from './serial-line';
 import { CONSOLE_LOG } from './tail';
 
 const LOG_BYTES = 4 * 1024 * 1024;
 
-/** Where a machine's console goes: HyperKit's ring, and a log of this launch that people can read. */
-export interface MachineConsole {
-  write(bytes: Uint8Array): void;
-  close(): void;
-}
-
-/** Errors of the file system pass through. */
-export function openMachineConsole(stateDir: string): MachineConsole {
-  const log = new BoundedLog(path.join(stateDir, CONSOLE_LOG), { maxBytes: LOG_BYTES, fresh: true });
+/**
+ * Where a machine's console goes: HyperKit's ring, a log of this launch that people can read, and whoever attaches.
+ * A folder that takes no sockets costs the last of them only. Errors of the file system pass through.
+ */
+export async function openMachineConsole(stateDir: string, log: (line: string) => void): Promise<SerialLine> {
+  const file = new BoundedLog(path.join(stateDir, CONSOLE_LOG), { maxBytes: LOG_BYTES, fresh: true });
   const ring = new ConsoleRing(path.join(stateDir, 'console-ring'));
+  const line = await serveConsole(stateDir).catch((error: Error) => {
+    log(`nobody can attach to the console: ${error.message}`);
+    return UNCONNECTED;
+  });
   return {
+    ...line,
     write(bytes) {
       ring.write(bytes);
-      log.write(bytes);
+      file.write(bytes);
+      line.write(bytes);
     },
-    close() {
+    async close() {
+      await line.close();
       ring.close();
-      log.close();
+      file.close();
     },
   };
 }

@@ -34,6 +34,7 @@ export const ENGINE_FAULTS: Readonly<Record<EngineErrorCode, Fault>> = {
   HK_KVM_FAILED: fault(status.UNAVAILABLE, 'do what the text says, or use the engine qemu'),
   HK_BOOT_FAILED: fault(status.FAILED_PRECONDITION, 'replace the file that the text names'),
   HK_DEVICE_FAILED: fault(status.UNAVAILABLE, 'provide what the text names'),
+  HK_CONSOLE_UNAVAILABLE: fault(status.UNAVAILABLE, 'start the machine'),
   HK_REQUEST_INVALID: fault(status.INVALID_ARGUMENT, 'change the field that the text names'),
   HK_REQUEST_UNSUPPORTED: fault(status.UNIMPLEMENTED, 'do without: this machine cannot do it'),
   HK_UNEXPECTED: fault(status.INTERNAL, "report it with the server's log"),

@@ -1,3 +1,4 @@
+import { connectInput } from '../hypervisors/native/connect-input';
 import { enterSandbox } from '../sandbox/enter-sandbox';
 import type {
   BoardAttachments,
@@ -69,22 +70,6 @@ function attachSerials(serials: readonly ConnectedSerial[]): Omit<BoardAttachmen
     debugConsole: lineOf('debug-console'),
     debugger: lineOf('debugger'),
   };
-}
-
-/** What the port has no room for waits here, and the line stands still meanwhile. */
-function connectInput(board: NativeBoard, wire: NativeLine, line: ConnectedSerial['line']): void {
-  let waiting: Uint8Array = new Uint8Array();
-  const offer = (bytes: Uint8Array): boolean => {
-    waiting = bytes.subarray(board.typeIn(wire, bytes));
-    return waiting.length === 0;
-  };
-  board.onTypeReady(wire, () => {
-    if (offer(waiting)) line.resumeInput();
-  });
-  line.read((bytes) => {
-    if (waiting.length > 0) waiting = Buffer.concat([waiting, bytes]);
-    else if (!offer(bytes)) line.pauseInput();
-  });
 }
 
 function toRunningBoard(native: NativeBoard, close: () => Promise<void>): RunningBoard {

@@ -1,9 +1,10 @@
 import { EngineError } from '../errors';
 import { boardArguments, refuseImpossible } from '../hypervisors/qemu/board-arguments';
+import { connectInput } from '../hypervisors/qemu/connect-input';
 import { prepareQemu } from '../hypervisors/qemu/qemu-hypervisor';
 import { type QemuVm, startQemu } from '../hypervisors/qemu/qemu-vm';
 import { openQemuNics, type QemuNics } from './qemu-nics';
-import type { BoardEnd, BoardEngine, ConnectedSerial, RunningBoard } from './running-board';
+import type { BoardEnd, BoardEngine, RunningBoard } from './running-board';
 
 const MEBIBYTE = 1024 * 1024;
 /** PM1a_EN of QEMU's ICH9 as its firmware places it (ACPI 4.8.3.1.2), and PWRBTN_EN in it. */
@@ -36,7 +37,10 @@ export function createQemuEngine(machineProgram: string): BoardEngine {
           { machineProgram, signal: start.signal, log: start.log },
         );
         nics.release();
-        connectInput(qemu, serials);
+        for (const [index, serial] of qemu.serials.entries()) {
+          const line = serials[index]?.line;
+          if (line !== undefined) connectInput(serial, line);
+        }
         return new QemuBoard(qemu, `QEMU ${build.version}, ${note}`, start.board.acpi, nics);
       } catch (error) {
         nics.release();
@@ -45,18 +49,6 @@ export function createQemuEngine(machineProgram: string): BoardEngine {
       }
     },
   };
-}
-
-/** What is typed goes to QEMU as fast as its guest takes it. */
-function connectInput(qemu: QemuVm, serials: readonly ConnectedSerial[]): void {
-  for (const [index, { line }] of serials.entries()) {
-    const socket = qemu.serials[index];
-    if (socket === undefined) continue;
-    socket.on('drain', () => line.resumeInput());
-    line.read((bytes) => {
-      if (!socket.destroyed && !socket.write(bytes)) line.pauseInput();
-    });
-  }
 }
 
 class QemuBoard implements RunningBoard {

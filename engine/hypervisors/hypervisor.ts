@@ -1,3 +1,4 @@
+import type { SerialLine } from '../console/serial-line';
 import type { Reactor } from '../net/reactor/reactor';
 import type { GuestPort, VmSpec } from '../spec/vm-spec';
 import type { NicBackend } from '../vmm/virtio/net/nic-backend';
@@ -54,9 +55,6 @@ export interface RunningVm {
   readonly exited: Promise<ExitReason>;
 }
 
-/** Where the VM's serial console goes. Called in order with every chunk of bytes. */
-export type ConsoleSink = (bytes: Uint8Array) => void;
-
 /** The cable of a VM's NIC, whose other end is in a network of this process. One of the two ways is taken, once. */
 export interface Cable {
   /** Bytes of an IP packet. */
@@ -73,7 +71,8 @@ export interface Cable {
 
 /** What a VM is connected to. */
 export interface Attachments {
-  readonly console: ConsoleSink;
+  /** At the other end of the VM's serial console; it outlives the VM. */
+  readonly console: SerialLine;
   /** Undefined: the hypervisor brings a network of its own, with the specification's forwards. */
   readonly cable: Cable | undefined;
 }

@@ -56,7 +56,11 @@ export async function chooseHypervisor(
     else if (!best || result.rank > best.rank) best = { hypervisor, rank: result.rank };
   }
   if (best) return best.hypervisor;
-  throw new EngineError('HK_NO_HYPERVISOR', `cannot run virtual machines here: ${reasons.join('; ')}`);
+  // What KVM lacks is said once, by the back end that says most.
+  const distinct = reasons.filter(
+    (reason, index) => !reasons.some((other, at) => other.startsWith(reason) && (other !== reason || at < index)),
+  );
+  throw new EngineError('HK_NO_HYPERVISOR', `cannot run virtual machines here: ${distinct.join('; ')}`);
 }
 
 function isWanted(choice: HypervisorChoice, name: Hypervisor['name']): boolean {

@@ -1,10 +1,8 @@
-import { closeSync, constants, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import path from 'node:path';
 import type { GrpcHost } from '../grpc/host';
 import { listenControl } from '../net/control/listen-control';
-import { socketPathFault } from '../net/endpoint-text';
 import type { ControlSurface } from './control-surface';
+import { nameSocket } from './folder-socket';
 import { MACHINE_FILES } from './machine-files';
 
 /** How long calls may go on after the machine has ended. */
@@ -31,9 +29,9 @@ export async function openControlSocket(surface: ControlSurface): Promise<Contro
       },
     );
   };
-  const place = placeSocket(surface.stateDir);
+  const place = nameSocket(surface.stateDir, MACHINE_FILES.controlSocket);
   try {
-    const listener = await listenControl(place.file, accept);
+    const listener = await listenControl(place.path, accept);
     return {
       close: async () => {
         await host?.then((loaded) => loaded.close(LAST_WORDS_MS)).catch(() => undefined);
@@ -46,15 +44,4 @@ export async function openControlSocket(surface: ControlSurface): Promise<Contro
     place.release();
     return { close: async () => undefined };
   }
-}
-
-/**
- * A name for the control socket of a machine's folder that is short enough for a socket's address, whatever the folder's
- * is: Linux lets us go by a descriptor of the folder.
- */
-export function placeSocket(stateDir: string): { readonly file: string; release(): void } {
-  const file = path.join(stateDir, MACHINE_FILES.controlSocket);
-  if (process.platform !== 'linux' || socketPathFault(file) === undefined) return { file, release: () => undefined };
-  const folder = openSync(stateDir, constants.O_RDONLY | constants.O_DIRECTORY);
-  return { file: `/proc/self/fd/${folder}/${MACHINE_FILES.controlSocket}`, release: () => closeSync(folder) };
 }

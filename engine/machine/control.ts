@@ -10,7 +10,11 @@ import { readRuntimeState, writeRuntimeState } from './runtime-state';
 
 const LOOK_EVERY_MS = 25;
 const DRAFT_IS_OLD_MS = 60_000;
-const OF_A_LIVING_PROCESS: ReadonlySet<string> = new Set([MACHINE_FILES.pid, MACHINE_FILES.controlSocket]);
+const OF_A_LIVING_PROCESS: ReadonlySet<string> = new Set([
+  MACHINE_FILES.pid,
+  MACHINE_FILES.controlSocket,
+  MACHINE_FILES.consoleSocket,
+]);
 
 /**
  * Presses the machine's power button: SIGTERM to the machine process, HyperKit's convention.
@@ -49,7 +53,7 @@ export async function waitForExit(stateDir: string, deadlineMs: number): Promise
 }
 
 /**
- * Removes what a machine that no longer runs left behind: pid file, control socket and unfinished drafts. Logs, the console ring,
+ * Removes what a machine that no longer runs left behind: pid file, sockets and unfinished drafts. Logs, the console ring,
  * hyperkit.json and the record of the last exit stay.
  * @throws EngineError HK_MACHINE_RUNNING when something of the machine still lives.
  */
@@ -67,6 +71,11 @@ export async function cleanState(stateDir: string): Promise<void> {
 /** Ends what a machine process that is gone has left running. */
 export async function endChildren(stateDir: string): Promise<void> {
   await endProcesses(await findChildren(stateDir));
+}
+
+/** Processes of a machine whose machine process is gone, which still run. */
+export async function listLeftovers(stateDir: string): Promise<readonly ProcessIdentity[]> {
+  return (await findMachineProcess(stateDir)) === undefined ? await findChildren(stateDir) : [];
 }
 
 async function findMachineProcess(stateDir: string): Promise<ProcessIdentity | undefined> {

@@ -15,6 +15,8 @@ export const MACHINE_FILES = {
   log: 'hyperkit.log',
   /** The guest's console since it was launched, bounded; `.1` holds what came before. */
   consoleLog: 'console.log',
+  /** The serial console, for those who attach to it. */
+  consoleSocket: 'console.sock',
   /** Who runs and with which children, or how it ended. */
   state: 'machine-state.json',
   /** gRPC, while the machine process lives: see control-socket.ts. */

@@ -1,6 +1,7 @@
 import type { GuestPorts } from '../hypervisors/hypervisor';
 import { type PortPublisher, startPortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
+import type { HostPort } from './runtime-state';
 import type { StateKeeper } from './state-keeper';
 
 /** Where boot2docker's Docker listens in the guest. */
@@ -21,12 +22,14 @@ export function openPublishedPorts(
     {
       open: async (port) => {
         await ports.open(port);
-        keeper.update({ listening: [...keeper.machine.listening, `${bindAddress}:${port.port}`] });
+        const opened = { address: bindAddress, hostPort: port.port, guestPort: port.port, container: true };
+        keeper.update({ ports: [...keeper.machine.ports, { protocol: port.protocol, ...opened }] });
       },
       close: async (port) => {
         await ports.close(port);
-        const closed = `${bindAddress}:${port.port}`;
-        keeper.update({ listening: keeper.machine.listening.filter((name) => name !== closed) });
+        const isClosed = ({ container, protocol, hostPort }: HostPort): boolean =>
+          container && protocol === port.protocol && hostPort === port.port;
+        keeper.update({ ports: keeper.machine.ports.filter((opened) => !isClosed(opened)) });
       },
     },
     log,

@@ -75,7 +75,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     const hypervisor = await chooseHypervisor(spec, candidates);
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
-    const console = new ConsoleTap(openMachineConsole(stateDir));
+    const console = new ConsoleTap(await openMachineConsole(stateDir, log));
     const network = await openMachineNetwork(spec, log);
     control = await openControlSocket({ name: spec.name, stateDir, keeper, controls, console, network, log });
     const closeSandbox = hypervisor.inProcess ? enterSandbox(writablePlaces(spec), log) : undefined;
@@ -83,7 +83,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
       spec,
       network,
       hypervisor,
-      console: (bytes) => console.write(bytes),
+      console,
       keeper,
       controls,
       log,
@@ -91,7 +91,10 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
         closeSandbox?.();
         await launcher.report({ ready: keeper.machine });
       },
-    }).finally(() => network?.close());
+    }).finally(async () => {
+      await network?.close();
+      await console.close();
+    });
     keeper.finish(exit);
     await control.close();
     return exit;

@@ -8,6 +8,17 @@ const MAX_BYTES = 64 * 1024;
 /** How the machine ended last time, and when (ISO 8601, UTC; absent when nobody was left to write it down). */
 export type LastExit = ExitReason & { readonly at?: string };
 
+/** A port of the host that leads to the machine. */
+export interface HostPort {
+  readonly protocol: 'tcp' | 'udp';
+  /** Of the host. */
+  readonly address: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
+  /** A container publishes it; otherwise it is the machine's own, for SSH or Docker, or was asked for over gRPC. */
+  readonly container: boolean;
+}
+
 /** A machine whose process lives. */
 export interface LiveMachine {
   /** `starting`: the process lives, the guest does not run yet. `paused`: the guest's CPUs are stopped. */
@@ -20,8 +31,7 @@ export interface LiveMachine {
   readonly startedAt: string;
   /** E.g. `qemu/tcg`; absent while starting. */
   readonly backend?: string;
-  /** `ADDRESS:PORT` of every port that is bound on the host. */
-  readonly listening: readonly string[];
+  readonly ports: readonly HostPort[];
   /** How often the guest has been started again after a reset. */
   readonly resets: number;
   /** Why the guest is paused when nobody asked for it, e.g. the host's disk is full. */
@@ -65,16 +75,16 @@ export function decodeRuntimeState(json: Readonly<Record<string, unknown>> | und
 }
 
 export function decodeLiveMachine(json: Readonly<Record<string, unknown>>): LiveMachine | undefined {
-  const { state, pid, startTime, startedAt, backend, listening, resets, notice } = json;
+  const { state, pid, startTime, startedAt, backend, ports, resets, notice } = json;
   if (state !== 'starting' && state !== 'running' && state !== 'paused') return undefined;
   if (!isPid(pid) || typeof startTime !== 'string' || typeof startedAt !== 'string') return undefined;
-  if (!Number.isSafeInteger(resets) || !isStringList(listening)) return undefined;
+  if (!Number.isSafeInteger(resets)) return undefined;
   return {
     state,
     pid,
     startTime,
     startedAt,
-    listening,
+    ports: Array.isArray(ports) ? ports.filter(isHostPort) : [],
     resets: resets as number,
     ...(typeof backend === 'string' && { backend }),
     ...(typeof notice === 'string' && { notice }),
@@ -102,6 +112,15 @@ function isPid(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 1;
 }
 
-function isStringList(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((entry) => typeof entry === 'string');
+function isHostPort(value: unknown): value is HostPort {
+  const { protocol, address, hostPort, guestPort, container } = (value ?? {}) as Partial<
+    Record<keyof HostPort, unknown>
+  >;
+  const numbers = Number.isSafeInteger(hostPort) && Number.isSafeInteger(guestPort);
+  return (
+    (protocol === 'tcp' || protocol === 'udp') &&
+    typeof address === 'string' &&
+    numbers &&
+    typeof container === 'boolean'
+  );
 }

@@ -19,7 +19,7 @@ export class StateKeeper {
       ...own,
       state: 'starting',
       startedAt: new Date().toISOString(),
-      listening: [],
+      ports: [],
       resets: 0,
       children: [],
     };
@@ -45,7 +45,7 @@ export class StateKeeper {
 
   /** Changes some fields. A full disk leaves the file as it was: the machine goes on. */
   update(
-    change: Partial<Pick<LiveState, 'state' | 'backend' | 'listening' | 'resets' | 'children'>> & {
+    change: Partial<Pick<LiveState, 'state' | 'backend' | 'ports' | 'resets' | 'children'>> & {
       notice?: string | undefined;
     },
   ): void {

@@ -1,7 +1,7 @@
 import { isSameProcess } from './process-identity';
 import { type LastExit, type LiveMachine, readRuntimeState } from './runtime-state';
 
-export type { LastExit, LiveMachine } from './runtime-state';
+export type { HostPort, LastExit, LiveMachine } from './runtime-state';
 
 export interface StoppedMachine {
   readonly state: 'stopped';

@@ -1,4 +1,5 @@
-import type { ConsoleSink, ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
+import type { SerialLine } from '../console/serial-line';
+import type { ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
 import { isPausable } from '../hypervisors/pausable';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
@@ -11,7 +12,7 @@ import type { VmControls } from './vm-controls';
 export interface Supervision {
   readonly spec: VmSpec;
   readonly hypervisor: Hypervisor;
-  readonly console: ConsoleSink;
+  readonly console: SerialLine;
   /** The machine's own network; undefined: the hypervisor's. */
   readonly network: MachineNetwork | undefined;
   readonly keeper: StateKeeper;
@@ -60,7 +61,7 @@ async function runVm(vm: RunningVm, resets: number, supervision: Supervision): P
     keeper.update({
       state: 'running',
       backend: vm.backend,
-      listening: forwards.map(({ hostPort }) => `${bindAddress}:${hostPort}`),
+      ports: forwards.map((forward) => ({ protocol: 'tcp', address: bindAddress, ...forward, container: false })),
       resets,
       notice: undefined,
     });

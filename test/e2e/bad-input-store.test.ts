@@ -195,7 +195,7 @@ describeWith('machines of other programs', missing, () => {
       const inFolder = (name: string, text: string): void =>
         writeFileSync(path.join(store.folder('stale'), name), text);
       const identity = { pid: stranger.pid, startTime: '1', bootId: 'another boot' };
-      const state = { ...identity, state: 'running', startedAt: '', listening: [], resets: 0, children: [identity] };
+      const state = { ...identity, state: 'running', startedAt: '', ports: [], resets: 0, children: [identity] };
       inFolder('machine-state.json', JSON.stringify(state));
       inFolder('machine-claim.7', JSON.stringify(identity));
       inFolder('hyperkit.pid', String(stranger.pid));

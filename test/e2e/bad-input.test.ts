@@ -57,7 +57,7 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
       ['a program that says nothing', '/bin/true', 'is not QEMU'],
     ])('%s instead of QEMU', async (_title, program, text) => {
       const said = await refusedCheck('no-qemu', { env: { HYPERKIT_QEMU: program } });
-      expect(said).toMatch(/^cannot run virtual machines here: native: .+; QEMU: /);
+      expect(said).toMatch(/^cannot run virtual machines here: KVM: .+; QEMU: /);
       expect(said).toContain(program);
       expect(said).toContain(text);
     });
@@ -70,7 +70,7 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
         ),
       );
       expect(said).toMatch(
-        /^(KVM is fast here|cannot run virtual machines here: native: KVM: .+; or use the accelerator auto or tcg)$/,
+        /^(KVM is fast here|cannot run virtual machines here: KVM: .+; or use the accelerator auto or tcg)$/,
       );
     });
 
@@ -170,7 +170,7 @@ describeWith('/dev/kvm that is closed to the user', [...missingForMachines(), wh
     });
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^ok +qemu: QEMU [\d.]+, TCG \(KVM: \/dev\/kvm is not open to this user; run "sudo usermod -aG kvm \$USER"/m,
+      /^ok +engine qemu: QEMU [\d.]+, TCG \(KVM: \/dev\/kvm is not open to this user; run "sudo usermod -aG kvm \$USER"/m,
     );
   });
 });

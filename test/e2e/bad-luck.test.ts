@@ -60,7 +60,7 @@ describeWith(
       const outcomes = await Promise.all([1, 2].map(() => store.machine(['create', '-d', 'hyperkit', NAME])));
       const [winner, loser] = [...outcomes].sort((a, b) => Number(a.code) - Number(b.code));
       expect(loser?.output).toMatch(
-        /cannot work on machine "twin": another command is creating or starting it; wait for it to end|"twin" already exists/,
+        /cannot work on machine "twin": "create" \(process \d+\) is working on it; wait for it to end|"twin" already exists/,
       );
       expect(loser?.code).toBe(1);
       if (winner?.code !== 0) throw new Error(winner?.output);

@@ -5,6 +5,7 @@ import { findKvmTrouble } from '../accelerator';
 import type { Cable, Hypervisor, ProbeResult } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { boardOfMachine } from './board-of-machine';
+import { connectInput } from './connect-input';
 import { NativeVm } from './native-vm';
 
 /** Above QEMU's with KVM: it starts faster, and needs nothing installed. */
@@ -31,7 +32,7 @@ export function createNativeHypervisor({ machineProgram, signal, log }: Surround
       const board = await startBoard(boardOfMachine(spec, cable.mtu), {
         ...attachments,
         workers,
-        com1: { write: console },
+        com1: console,
         com2: undefined,
         log: (line) => log?.(line),
       });
@@ -39,6 +40,7 @@ export function createNativeHypervisor({ machineProgram, signal, log }: Surround
         await board.kill();
         throw signal.reason as Error;
       }
+      connectInput(board, 'com1', console);
       return new NativeVm(board);
     },
   };
@@ -59,16 +61,16 @@ async function prepare(cable: Cable, workers: VcpuWorkers) {
 /** Can it run guests here, and fast? Never throws. */
 async function probeNative(choice: AcceleratorChoice, machineProgram: string): Promise<ProbeResult> {
   if (choice !== 'auto' && choice !== 'kvm') {
-    return { usable: false, reason: `native: it runs on KVM only; use the accelerator auto or kvm` };
+    return { usable: false, reason: 'the native engine runs on KVM only; use the accelerator auto or kvm' };
   }
   const trouble = await findKvmTrouble(machineProgram);
-  if (trouble !== undefined) return { usable: false, reason: `native: ${trouble.reason}${trouble.mend}` };
+  if (trouble !== undefined) return { usable: false, reason: `${trouble.reason}${trouble.mend}` };
   try {
     const { findMissingCapabilities } = await import('../../vmm/kvm/capabilities');
     const missing = findMissingCapabilities();
     if (missing.length === 0) return { usable: true, summary: 'native, KVM', rank: RANK };
-    return { usable: false, reason: `native: this KVM has no ${missing.join(', ')}; use Linux 4.14 or newer` };
+    return { usable: false, reason: `KVM: it has no ${missing.join(', ')}; use Linux 4.14 or newer` };
   } catch (error) {
-    return { usable: false, reason: `native: ${(error as Error).message}` };
+    return { usable: false, reason: `KVM: ${(error as Error).message}` };
   }
 }

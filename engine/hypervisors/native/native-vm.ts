@@ -1,11 +1,10 @@
 import type { BoardExit, RunningBoard } from '../../vmm/board/board-attachments';
-import type { ConsoleVm } from '../console-vm';
 import type { CountingVm } from '../counting';
 import type { ExitReason } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 
 /** A board of this process as a machine's VM. */
-export class NativeVm implements PausableVm, ConsoleVm, CountingVm {
+export class NativeVm implements PausableVm, CountingVm {
   readonly backend = 'native/kvm';
   readonly children = [];
   /** The machine's network forwards ports. */
@@ -35,10 +34,6 @@ export class NativeVm implements PausableVm, ConsoleVm, CountingVm {
 
   async kill(): Promise<void> {
     await this.board.kill();
-  }
-
-  typeIn(bytes: Uint8Array): number {
-    return this.board.typeIn('com1', bytes);
   }
 
   exitCounts(): ReadonlyArray<Readonly<Record<string, number>>> {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
-import type { ConsoleSink } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { LastWords } from './last-words';
 import { parentDeathPrefix } from './parent-death';
@@ -16,7 +15,7 @@ export interface ProcessEnd {
 /** What QEMU inherits: descriptor 3 is its QMP socket, then come its serial ports, then descriptors that are lent to it. */
 export interface QemuWires {
   /** Where each serial port's output goes. */
-  readonly consoles: readonly ConsoleSink[];
+  readonly consoles: ReadonlyArray<(bytes: Uint8Array) => void>;
   /** Stay the caller's. */
   readonly lent: readonly number[];
 }

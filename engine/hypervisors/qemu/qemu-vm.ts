@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../errors';
 import type { VmSpec } from '../../spec/vm-spec';
-import type { ConsoleVm } from '../console-vm';
 import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
 import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
+import { connectInput } from './connect-input';
 import type { QemuBuild } from './qemu-build';
 import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
 import { type ProcessEnd, type QemuProcess, type QemuWires, startQemuProcess } from './qemu-process';
@@ -14,8 +14,6 @@ import { QmpClient, type QmpEvent } from './qmp-client';
 const START_DEADLINE_MS = 30_000;
 /** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
 const RETRY_FULL_DISK_MS = 15_000;
-/** What may wait for a guest that does not read its console. */
-const TYPED_AHEAD_BYTES = 16 * 1024;
 
 /** Starts QEMU for a machine and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemuVm(
@@ -32,11 +30,13 @@ export async function startQemuVm(
     build,
     accelerator,
     commandLine: qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu }),
-    wires: { consoles: [console], lent: socket === undefined ? [] : [socket.fd] },
+    wires: { consoles: [console.write], lent: socket === undefined ? [] : [socket.fd] },
     ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
   };
   try {
-    return await startQemu(start, surroundings);
+    const vm = await startQemu(start, surroundings);
+    for (const serial of vm.serials) connectInput(serial, console);
+    return vm;
   } finally {
     // By now QEMU has its own copy, or there is no QEMU.
     socket?.release();
@@ -86,7 +86,7 @@ export async function startQemu(start: QemuStart, surroundings: Surroundings): P
   }
 }
 
-export class QemuVm implements PausableVm, ConsoleVm {
+export class QemuVm implements PausableVm {
   readonly backend: string;
   readonly children: readonly { readonly pid: number }[];
   readonly exited: Promise<ExitReason>;
@@ -128,13 +128,6 @@ export class QemuVm implements PausableVm, ConsoleVm {
   /** Our ends of its serial ports, for what is typed. */
   get serials(): readonly Duplex[] {
     return this.#qemu.serials;
-  }
-
-  typeIn(bytes: Uint8Array): number {
-    const [console] = this.#qemu.serials;
-    if (console === undefined || console.writableLength > TYPED_AHEAD_BYTES) return 0;
-    console.write(bytes);
-    return bytes.length;
   }
 
   /** Two bytes of an I/O port, as a CPU of the guest would read them. */

@@ -1,7 +1,8 @@
 import { credentials } from '@grpc/grpc-js';
 import { MachineControl } from '../../../proto/generated/hyperkit/machine/v1/machine_pb';
 import { createClient, openChannel, type ServiceClient } from '../../grpc/client';
-import { placeSocket } from '../control-socket';
+import { nameSocket } from '../folder-socket';
+import { MACHINE_FILES } from '../machine-files';
 
 /** A connection to the process that runs a machine. */
 export interface MachineConnection {
@@ -14,8 +15,8 @@ export interface MachineConnection {
  * machine does not run.
  */
 export function connectMachine(stateDir: string): MachineConnection {
-  const place = placeSocket(stateDir);
-  const channel = openChannel(`unix:${place.file}`, credentials.createInsecure());
+  const place = nameSocket(stateDir, MACHINE_FILES.controlSocket);
+  const channel = openChannel(`unix:${place.path}`, credentials.createInsecure());
   return {
     control: createClient(MachineControl, channel),
     close: () => {

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConsoleInput, ConsoleOutputSchema } from '../../../proto/generated/hyperkit/machine/v1/machine_pb';
 import { EngineError } from '../../errors';
 import type { Outlet } from '../../grpc/handlers';
-import { hasConsole } from '../../hypervisors/console-vm';
 import type { ControlSurface } from '../control-surface';
 import { MACHINE_FILES } from '../machine-files';
 import { ConsoleBacklog } from './console-backlog';
@@ -16,7 +15,7 @@ const TYPE_AGAIN_MS = 20;
 
 /** One client at a machine's console, until the client or the machine goes. */
 export async function runConsole(
-  { stateDir, console, keeper, controls }: ControlSurface,
+  { stateDir, console, keeper }: ControlSurface,
   inputs: AsyncIterable<ConsoleInput>,
   outlet: Outlet<typeof ConsoleOutputSchema>,
   signal: AbortSignal,
@@ -39,15 +38,8 @@ export async function runConsole(
       const text = `cannot type ${data.length} bytes at once: ${MAX_INPUT_BYTES} are the most, send them in parts`;
       throw new EngineError('HK_REQUEST_INVALID', text);
     }
-    let rest = data;
-    while (rest.length > 0 && !backlog.ended) {
-      const { vm } = controls;
-      if (vm !== undefined && !hasConsole(vm)) {
-        throw new EngineError('HK_REQUEST_UNSUPPORTED', `cannot type into this machine: ${vm.backend} takes no input`);
-      }
-      rest = rest.subarray(vm?.typeIn(rest) ?? 0);
-      if (rest.length > 0) await sleep(TYPE_AGAIN_MS);
-    }
+    if (data.length === 0) return;
+    while (!backlog.ended && !console.type(data)) await sleep(TYPE_AGAIN_MS);
   };
 
   try {

@@ -14,6 +14,7 @@ import type { RunningVm } from '../../hypervisors/hypervisor';
 import { isPausable, type PausableVm } from '../../hypervisors/pausable';
 import type { ControlSurface } from '../control-surface';
 import type { HostPorts, OpenPort } from '../host-ports';
+import type { HostPort } from '../runtime-state';
 import { runConsole } from './console-session';
 import { readMetrics } from './metrics';
 
@@ -62,18 +63,21 @@ export function describeMachineControl(surface: ControlSurface): DescribedServic
       checkPort('host_port', hostPort, 0);
       checkPort('guest_port', guestPort, 1);
       const port = await ports.add(wanted, hostPort, guestPort);
-      const name = `${ports.network.bindAddress}:${port.hostPort}`;
-      keeper.update({ listening: [...keeper.machine.listening, name] });
+      const { bindAddress: address } = ports.network;
+      const opened = { protocol: wanted, address, hostPort: port.hostPort, guestPort, container: false };
+      keeper.update({ ports: [...keeper.machine.ports, opened] });
       return forwardOf(port, ports);
     },
     removeForward: async ({ protocol, hostPort }) => {
       const ports = portsOf(surface);
-      if (!(await ports.remove(protocolOf(protocol), hostPort))) {
+      const wanted = protocolOf(protocol);
+      if (!(await ports.remove(wanted, hostPort))) {
         const text = `cannot remove the forward of port ${hostPort}: there is none that AddForward opened`;
         throw new EngineError('HK_REQUEST_INVALID', text);
       }
-      const name = `${ports.network.bindAddress}:${hostPort}`;
-      keeper.update({ listening: keeper.machine.listening.filter((each) => each !== name) });
+      const isClosed = (port: HostPort): boolean =>
+        !port.container && port.protocol === wanted && port.hostPort === hostPort;
+      keeper.update({ ports: keeper.machine.ports.filter((port) => !isClosed(port)) });
       return {};
     },
 
@@ -116,14 +120,14 @@ class Wakeup {
 }
 
 function statusOf({ name, keeper }: ControlSurface): MessageInitShape<typeof MachineStatusSchema> {
-  const { state, pid, startedAt, backend = '', listening, resets, notice = '' } = keeper.machine;
+  const { state, pid, startedAt, backend = '', ports, resets, notice = '' } = keeper.machine;
   return {
     name,
     state: STATES[state],
     pid,
     startedAt: timestampFromDate(new Date(startedAt)),
     backend,
-    listening: [...listening],
+    listening: ports.map(({ address, hostPort }) => `${address}:${hostPort}`),
     resets,
     notice,
   };

@@ -90,7 +90,7 @@ describe('can it run here?', () => {
   test('not where emulation was asked for', async () => {
     expect(await hypervisor.probe({ accelerator: 'tcg' })).toEqual({
       usable: false,
-      reason: 'native: it runs on KVM only; use the accelerator auto or kvm',
+      reason: 'the native engine runs on KVM only; use the accelerator auto or kvm',
     });
   });
 
@@ -103,6 +103,6 @@ describe('can it run here?', () => {
     if (runtime === undefined) delete process.env.XDG_RUNTIME_DIR;
     else process.env.XDG_RUNTIME_DIR = runtime;
     rmSync(folder, { recursive: true });
-    expect(result).toMatchObject({ usable: false, reason: expect.stringMatching(/^native: KVM: /) as string });
+    expect(result).toMatchObject({ usable: false, reason: expect.stringMatching(/^KVM: /) as string });
   });
 });

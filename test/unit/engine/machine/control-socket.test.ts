@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { UNCONNECTED } from '../../../../engine/console/serial-line';
 import { EngineError } from '../../../../engine/errors';
 import type { RunningVm } from '../../../../engine/hypervisors/hypervisor';
 import { ConsoleTap } from '../../../../engine/machine/console-tap';
@@ -29,8 +30,6 @@ interface FakeMachine {
   readonly log: string[];
   readonly surface: ControlSurface;
   vm: RunningVm | undefined;
-  /** Bytes that the guest takes at a time. */
-  appetite: number;
 }
 
 function fakeMachine(stateDir: string, more: object = {}): FakeMachine {
@@ -38,7 +37,7 @@ function fakeMachine(stateDir: string, more: object = {}): FakeMachine {
   const keeper = new StateKeeper(stateDir, { pid: process.pid, startTime: '1', bootId: 'b' });
   const done: string[] = [];
   const log: string[] = [];
-  const console = new ConsoleTap({ write: () => undefined });
+  const console = new ConsoleTap(UNCONNECTED);
   const forwarder = {
     open: async (spec: ForwardSpec) => {
       const { port } = spec.host as { port: number };
@@ -61,7 +60,6 @@ function fakeMachine(stateDir: string, more: object = {}): FakeMachine {
     ports,
     done,
     log,
-    appetite: 1000,
     vm: {
       backend: 'fake',
       children: [{ pid: process.pid }],
@@ -70,11 +68,6 @@ function fakeMachine(stateDir: string, more: object = {}): FakeMachine {
       powerButton: async () => void done.push('power button'),
       kill: async () => void done.push('kill'),
       ...{
-        typeIn: (bytes: Uint8Array) => {
-          const taken = Math.min(bytes.length, machine.appetite);
-          done.push(`typed ${Buffer.from(bytes.subarray(0, taken)).toString()}`);
-          return taken;
-        },
         exitCounts: () => [{ io: 7 }],
       },
       ...more,
@@ -181,25 +174,34 @@ test('the console: what was said, what is said, and what is typed, as the guest 
   const stateDir = folder();
   const control = await open(stateDir);
   writeFileSync(path.join(stateDir, 'console.log'), 'long ago: booted\n');
-  machine.appetite = 2;
   async function* typing() {
-    yield { historyBytes: 7, data: Buffer.from('ls -l') };
+    yield { historyBytes: 7, data: Buffer.from('ls') };
+    yield { data: Buffer.from(' -l') };
   }
+  // A guest that has no room after each piece, and none at all at first.
+  setTimeout(() => {
+    machine.console.read((bytes) => {
+      machine.done.push(`typed ${Buffer.from(bytes).toString()}`);
+      machine.console.pauseInput();
+      setTimeout(() => machine.console.resumeInput(), 50);
+    });
+  }, 50);
   let seen = '';
   for await (const { data } of control.console(typing())) {
     if (seen === '') {
-      await until('all is typed', () => machine.done.length === 3);
+      await until('all is typed', () => machine.done.length === 2);
       machine.console.write(Buffer.from('now'));
     }
     seen += Buffer.from(data).toString();
     if (seen.includes('now')) break;
   }
   expect(seen).toBe('booted\nnow');
-  expect(machine.done).toEqual(['typed ls', 'typed  -', 'typed l']);
+  expect(machine.done).toEqual(['typed ls', 'typed  -l']);
 });
 
 test('the console ends with the machine', async () => {
   const control = await open(folder());
+  machine.console.read((bytes) => machine.done.push(`typed ${Buffer.from(bytes).toString()}`));
   async function* typing() {
     yield { data: Buffer.from('x') };
     await new Promise(() => undefined);
@@ -217,7 +219,7 @@ test('forwards come and go; those of the machine stay', async () => {
   await machine.ports.openForwards();
   const added = await control.addForward({ protocol: Protocol.TCP, guestPort: 80 });
   expect(added).toMatchObject({ hostPort: 40_000, guestPort: 80, hostAddress: '127.0.0.9', fixed: false });
-  expect(machine.keeper.machine.listening).toEqual(['127.0.0.9:40000']);
+  expect(machine.keeper.machine.ports.map(({ hostPort }) => hostPort)).toEqual([40_000]);
   const { forwards } = await control.listForwards({});
   expect(forwards.map(({ hostPort, fixed }) => [hostPort, fixed])).toEqual([
     [2222, true],
@@ -227,7 +229,7 @@ test('forwards come and go; those of the machine stay', async () => {
   expect(await refusal(control.removeForward({ ...tcp, hostPort: 2222 }))).toBe('HK_REQUEST_INVALID');
   await control.removeForward({ ...tcp, hostPort: 40_000 });
   expect(machine.done).toEqual(['close 40000']);
-  expect(machine.keeper.machine.listening).toEqual([]);
+  expect(machine.keeper.machine.ports).toEqual([]);
   expect(await refusal(control.removeForward({ ...tcp, hostPort: 40_000 }))).toBe('HK_REQUEST_INVALID');
   expect(await refusal(control.addForward({ ...tcp, hostPort: 81, guestPort: 80 }))).toBe('HK_FORWARD_FAILED');
   expect(await refusal(control.addForward({ ...tcp, guestPort: 0 }))).toBe('HK_REQUEST_INVALID');

@@ -29,7 +29,9 @@ describe('a machine that runs', () => {
     bench = new MachineBench();
     const machine = await bench.launch();
     expect(machine).toMatchObject({ state: 'running', backend: 'qemu/tcg', resets: 0 });
-    expect(machine.listening).toEqual([`${bench.spec.network.bindAddress}:2376`]);
+    const { bindAddress: address } = bench.spec.network;
+    const docker = { protocol: 'tcp', address, hostPort: 2376, guestPort: 2376, container: false };
+    expect(machine.ports).toEqual([docker]);
     expect(await readMachineStatus(bench.stateDir)).toEqual(machine);
     expect(readFileSync(path.join(bench.stateDir, 'hyperkit.pid'), 'utf8')).toBe(String(machine.pid));
     await until(async () => (await tail(bench.stateDir, 1)).length === 1);

@@ -26,7 +26,7 @@ async function liveState(): Promise<Record<string, unknown>> {
     state: 'running',
     startedAt: '2026-01-01T00:00:00.000Z',
     backend: 'qemu/tcg',
-    listening: [],
+    ports: [],
     resets: 0,
     children: [],
   };

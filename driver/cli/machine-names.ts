@@ -1,0 +1,26 @@
+import { DriverError } from '../errors';
+
+/** What docker-machine works on when it is given no name. */
+const DEFAULT_NAME = 'default';
+
+/** The machines a verb was given; none means docker-machine's `default`. */
+export function machineNames(operands: readonly string[]): readonly string[] {
+  return operands.length === 0 ? [DEFAULT_NAME] : [...new Set(operands)];
+}
+
+/** The same for a verb that works on one machine only. @throws DriverError HK_USAGE */
+export function oneMachineName(verb: string, operands: readonly string[]): string {
+  const [name = DEFAULT_NAME, ...more] = operands;
+  if (more.length > 0)
+    throw new DriverError(
+      'HK_USAGE',
+      `"hyperkit ${verb}" works on one machine at a time, not on ${operands.join(', ')}`,
+    );
+  return name;
+}
+
+/** The same for a verb that guesses nothing. @throws DriverError HK_USAGE when no name is given */
+export function namedMachines(verb: string, operands: readonly string[]): readonly string[] {
+  if (operands.length > 0) return [...new Set(operands)];
+  throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of a machine; "hyperkit ls" lists them`);
+}

@@ -1,0 +1,51 @@
+import { MachineStore } from '../store/machine-store';
+import { resolveStoragePath } from '../store/storage-path';
+import type { CommandContext, CommandEntry } from './command';
+import { helpOf, parseCommandLine } from './command-line';
+import { CommandOutput, chooseStyle } from './command-output';
+import { EXIT, exitStatusOf } from './exit-status';
+import { printFailure } from './failure';
+import { interruptible } from './interruption';
+
+/** Runs one verb to its exit status; whatever it fails with is said here. */
+export async function runCommand(
+  entry: CommandEntry,
+  words: readonly string[],
+  { commands, programsDir }: Pick<CommandContext, 'commands' | 'programsDir'>,
+): Promise<number> {
+  const surroundings = { isTerminal: process.stderr.isTTY, env: process.env };
+  // Until the line is understood, what it may have asked for decides how its faults are told.
+  let output = new CommandOutput(
+    chooseStyle({ json: words.includes('--json'), quiet: false, debug: false }, surroundings),
+  );
+  try {
+    const command = await entry.load();
+    if (asksForHelp(words)) {
+      output.print(await helpOf(entry.verb, command));
+      return EXIT.ok;
+    }
+    const { args, common } = parseCommandLine(entry.verb, command, words);
+    output = new CommandOutput(chooseStyle(common, surroundings));
+    const store = new MachineStore({
+      path: resolveStoragePath(common.storagePath),
+      programsDir,
+      loggerOf: (name) => output.loggerOf(name),
+    });
+    return await interruptible(async (signal) => {
+      const context: CommandContext = { store, output, programsDir, commands, signal };
+      return (await command.run(args, context)) ?? EXIT.ok;
+    });
+  } catch (error) {
+    printFailure(output, error);
+    return exitStatusOf(error);
+  }
+}
+
+/** Behind `--` and behind another program's words it is not ours. */
+function asksForHelp(words: readonly string[]): boolean {
+  for (const word of words) {
+    if (word === '--help' || word === '-h') return true;
+    if (!word.startsWith('-') || word === '--') return false;
+  }
+  return false;
+}

@@ -1,0 +1,144 @@
+import type { KeyObject } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { issueMachineCertificates } from '../certs/machine-certificates';
+import { newRsaKey } from '../certs/rsa-key';
+import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
+import type { FlagValues } from '../contract/create-flags';
+import type { Logger } from '../contract/logger';
+import { dockerTarget, waitForDocker } from '../docker/docker-client';
+import { DriverError } from '../errors';
+import { guardStore } from '../iso/store-error';
+import { checkEngineWishes } from '../provision/engine-profile';
+import { checkMachineName } from '../store/machine-name';
+import type { MachineStore } from '../store/machine-store';
+import type { StoredMachine } from '../store/stored-machine';
+import { type EngineWishes, newHostOptions, readAuthPaths } from './host-options';
+import { setUpDocker } from './set-up-docker';
+import { untilAborted } from './until-aborted';
+
+/** Docker's certificates were just laid down and its port answers within seconds. */
+const DOCKER_DEADLINE_MS = 120_000;
+
+export interface HostRequest {
+  readonly name: string;
+  /** Values of the driver's own flags, as docker-machine would send them. */
+  readonly flags: FlagValues;
+  readonly engine: EngineWishes;
+  readonly sans: readonly string[];
+  readonly installUrl: string;
+}
+
+export interface CreateOptions {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** A phase begins. */
+  readonly onPhase: (phase: CreatePhase) => void;
+}
+
+export type CreatePhase = 'check' | 'create' | 'provision' | 'verify';
+
+/** A create that was refused before anything of the machine existed. */
+export class CreateRefused extends Error {
+  override readonly name = 'CreateRefused';
+  readonly code: unknown;
+
+  constructor(override readonly cause: DriverError | Error) {
+    super(cause.message, { cause });
+    this.code = (cause as Partial<DriverError>).code;
+  }
+}
+
+/**
+ * Makes a Docker host: virtual machine, certificates, Docker configuration, and proves that it answers. config.json is
+ * written when docker-machine writes it, so that a crash at any line leaves something that `rm` cleans up. An abort
+ * undoes everything; any other failure leaves the machine for its user to look at, as docker-machine does.
+ * @throws CreateRefused when nothing was made; else what failed
+ */
+export async function createHost(
+  store: MachineStore,
+  request: HostRequest,
+  options: CreateOptions,
+): Promise<StoredMachine> {
+  const { signal, logger, onPhase } = options;
+  let machine: StoredMachine;
+  let certificates: StoreCertificates;
+  try {
+    onPhase('check');
+    ({ machine, certificates } = await prepare(store, request, logger, signal));
+  } catch (cause) {
+    throw new CreateRefused(cause as Error);
+  }
+  const driver = machine.requireDriver();
+  try {
+    await machine.withLock(`hyperkit create ${machine.name}`, async () => {
+      await machine.save();
+      onPhase('create');
+      // Its server key is made while the guest boots.
+      const [serverKey] = await Promise.all([newRsaKey(), untilAborted(driver, signal, () => driver.create())]);
+      await machine.save();
+      await finish(store, machine, { certificates, serverKey }, options);
+      await machine.save();
+    });
+    return machine;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    await driver.remove().catch(() => undefined);
+    await rm(machine.folder, { recursive: true, force: true });
+    throw signal.reason;
+  }
+}
+
+/** Everything that can be refused, and the store's certificates; then the machine's folder, which takes the name. */
+async function prepare(
+  store: MachineStore,
+  request: HostRequest,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<{ readonly machine: StoredMachine; readonly certificates: StoreCertificates }> {
+  const { name, engine, sans } = request;
+  checkMachineName(name);
+  checkEngineWishes(engine);
+  if (store.has(name)) throw alreadyExists(name);
+  const hostOptions = newHostOptions(store.path, name, engine, sans, request.installUrl);
+  const machine = await store.draft(name, hostOptions);
+  const driver = machine.requireDriver();
+  await driver.setConfigFromFlags(request.flags);
+  const paths = readAuthPaths(machine.document, store.path, machine.folder);
+  const [certificates] = await Promise.all([
+    ensureStoreCertificates(paths, { logger }),
+    untilAborted(driver, signal, () => driver.preCreateCheck()),
+  ]);
+  signal.throwIfAborted();
+  await guardStore(machine.folder, async () => {
+    await mkdir(dirname(machine.folder), { recursive: true, mode: 0o700 });
+    await mkdir(machine.folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'EEXIST' ? alreadyExists(name) : error;
+    });
+  });
+  return { machine, certificates };
+}
+
+async function finish(
+  store: MachineStore,
+  machine: StoredMachine,
+  { certificates, serverKey }: { readonly certificates: StoreCertificates; readonly serverKey: KeyObject },
+  { signal, logger, onPhase }: CreateOptions,
+): Promise<void> {
+  const driver = machine.requireDriver();
+  const paths = readAuthPaths(machine.document, store.path, machine.folder);
+  const identity = { machineName: machine.name, address: await driver.getIP() };
+  const credentials = await issueMachineCertificates(certificates, serverKey, identity, machine.folder, paths);
+  onPhase('provision');
+  const change = await setUpDocker(machine, credentials, signal);
+  logger.debug(`Docker in the guest was ${change}`);
+  onPhase('verify');
+  await waitForDocker(dockerTarget(await driver.getURL(), paths), DOCKER_DEADLINE_MS, signal);
+}
+
+function alreadyExists(name: string): DriverError {
+  return new DriverError(
+    'HK_MACHINE_EXISTS',
+    `cannot create machine "${name}": it already exists; take another name, or remove it with "hyperkit rm ${name}"`,
+  );
+}
