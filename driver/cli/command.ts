@@ -13,7 +13,10 @@ export interface CommandContext {
   readonly programsDir: string;
   /** Every verb that there is, for those that tell about the others. */
   readonly commands: readonly CommandEntry[];
-  /** Aborted by Ctrl-C, SIGTERM and SIGHUP: undo what cannot stay, and return soon. */
+  /**
+   * Aborted by Ctrl-C, SIGTERM and SIGHUP: undo what cannot stay, and return soon. Whoever asks for it takes signals
+   * over; a verb that does not is ended by the first.
+   */
   readonly signal: AbortSignal;
 }
 

@@ -3,26 +3,31 @@ import { DriverError } from '../errors';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs work that a signal interrupts: the first one aborts `signal`, so that the work undoes what cannot stay; a second
- * one ends the process at once.
+ * What signals do to a command. One that has something to undo asks for `signal`: from then on the first signal aborts
+ * it, and a second one ends the process at once. One that never asks is ended by the first, as any program is.
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const abort = new AbortController();
-  const onSignal = (name: NodeJS.Signals): void => {
-    if (abort.signal.aborted) {
-      stopListening();
+export class Interruption {
+  readonly #abort = new AbortController();
+  #isListening = false;
+
+  get signal(): AbortSignal {
+    if (!this.#isListening) for (const name of SIGNALS) process.on(name, this.#onSignal);
+    this.#isListening = true;
+    return this.#abort.signal;
+  }
+
+  /** The command is done: signals end the process again. */
+  close(): void {
+    for (const name of SIGNALS) process.off(name, this.#onSignal);
+    this.#isListening = false;
+  }
+
+  readonly #onSignal = (name: NodeJS.Signals): void => {
+    if (this.#abort.signal.aborted) {
+      this.close();
       process.kill(process.pid, name);
       return;
     }
-    abort.abort(new DriverError('HK_CLIENT_GONE', `interrupted by ${name}; what had been started was undone`));
+    this.#abort.abort(new DriverError('HK_CLIENT_GONE', `interrupted by ${name}; what had been started was undone`));
   };
-  const stopListening = (): void => {
-    for (const name of SIGNALS) process.off(name, onSignal);
-  };
-  for (const name of SIGNALS) process.on(name, onSignal);
-  try {
-    return await work(abort.signal);
-  } finally {
-    stopListening();
-  }
 }

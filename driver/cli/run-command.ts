@@ -5,7 +5,7 @@ import { helpOf, parseCommandLine } from './command-line';
 import { CommandOutput, chooseStyle } from './command-output';
 import { EXIT, exitStatusOf } from './exit-status';
 import { printFailure } from './failure';
-import { interruptible } from './interruption';
+import { Interruption } from './interruption';
 
 /** Runs one verb to its exit status; whatever it fails with is said here. */
 export async function runCommand(
@@ -18,9 +18,10 @@ export async function runCommand(
   let output = new CommandOutput(
     chooseStyle({ json: words.includes('--json'), quiet: false, debug: false }, surroundings),
   );
+  const interruption = new Interruption();
   try {
     const command = await entry.load();
-    if (asksForHelp(words)) {
+    if (asksForHelp(words, command.endsAtOperand ?? false)) {
       output.print(await helpOf(entry.verb, command));
       return EXIT.ok;
     }
@@ -31,21 +32,29 @@ export async function runCommand(
       programsDir,
       loggerOf: (name) => output.loggerOf(name),
     });
-    return await interruptible(async (signal) => {
-      const context: CommandContext = { store, output, programsDir, commands, signal };
-      return (await command.run(args, context)) ?? EXIT.ok;
-    });
+    const context: CommandContext = {
+      store,
+      output,
+      programsDir,
+      commands,
+      get signal() {
+        return interruption.signal;
+      },
+    };
+    return (await command.run(args, context)) ?? EXIT.ok;
   } catch (error) {
     printFailure(output, error);
     return exitStatusOf(error);
+  } finally {
+    interruption.close();
   }
 }
 
-/** Behind `--` and behind another program's words it is not ours. */
-function asksForHelp(words: readonly string[]): boolean {
+/** Behind `--`, and behind another program's first word, it is not ours. */
+function asksForHelp(words: readonly string[], endsAtOperand: boolean): boolean {
   for (const word of words) {
     if (word === '--help' || word === '-h') return true;
-    if (!word.startsWith('-') || word === '--') return false;
+    if (word === '--' || (endsAtOperand && !word.startsWith('-'))) return false;
   }
   return false;
 }

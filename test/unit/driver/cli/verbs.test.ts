@@ -259,7 +259,7 @@ test('--help of the program and of every verb', async () => {
     expect(stdout).toMatch(new RegExp(`^  ${verb} +${summary.slice(0, 10)}`, 'm'));
     expect((await load()).describe).not.toBe('');
   }
-  expect((await hyperkit('create', '--help')).stdout).toContain('--hyperkit-memory-size');
+  expect((await hyperkit('create', 'dev', '--help')).stdout).toContain('--hyperkit-memory-size');
 });
 
 test('HyperKit’s own options stay HyperKit’s', async () => {
