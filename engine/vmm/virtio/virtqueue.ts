@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors';
-import type { GuestMemory } from '../memory/guest-memory';
+import type { GuestMemory, MemoryWindow } from '../memory/guest-memory';
 
 /** Consecutive bytes of guest memory, none of them outside of it. */
 export interface Segment {
@@ -80,6 +80,7 @@ export class Virtqueue {
   readonly size: number;
   readonly #mask: number;
   readonly #descriptors: number;
+  readonly #table: MemoryWindow;
   readonly #available: number;
   readonly #used: number;
   readonly #usedEvent: number;
@@ -119,7 +120,7 @@ export class Virtqueue {
     this.#availableEvent = usedRing + RING + USED_ELEMENT_BYTES * size;
     this.#indirect = layout.indirect;
     this.#eventIndex = layout.eventIndex;
-    memory.check(descriptorTable, DESCRIPTOR_BYTES * size);
+    this.#table = memory.window(descriptorTable, DESCRIPTOR_BYTES * size);
     memory.check(availableRing, RING + 2 * size + 2);
     memory.check(usedRing, RING + USED_ELEMENT_BYTES * size + 2);
   }
@@ -220,33 +221,35 @@ export class Virtqueue {
     const writable: Segment[] = [];
     let readableBytes = 0;
     let writableBytes = 0;
-    let table = this.#descriptors;
     let entries = this.size;
+    let table = this.#table;
+    let offset = this.#descriptors - table.start;
     let index = head;
     let nested = false;
     let left = Math.min(entries, MAX_CHAIN_LENGTH);
     for (;;) {
       if (left-- === 0) throw fault('a descriptor chain does not end');
       if (index >= entries) throw fault(`descriptor ${index} is not in a table of ${entries}`);
-      const descriptor = table + DESCRIPTOR_BYTES * index;
-      const address = memory.readU64(descriptor);
-      const length = memory.readU32(descriptor + 8);
-      const flags = memory.readU16(descriptor + 12);
+      // The whole descriptor, before it is acted on: none of it is looked at twice.
+      const { view } = table;
+      const at = offset + DESCRIPTOR_BYTES * index;
+      const address = view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+      const length = view.getUint32(at + 8, true);
+      const flags = view.getUint16(at + 12, true);
+      const next = view.getUint16(at + 14, true);
       if ((flags & VIRTQ_DESC_F_INDIRECT) !== 0) {
         if (nested || !this.#indirect) throw fault('an indirect descriptor where none may be');
         // A chain may begin with direct descriptors and end with the indirect one (2.7.5.3.2).
         if ((flags & VIRTQ_DESC_F_NEXT) !== 0) throw fault('an indirect descriptor is not the last');
         if (length === 0 || length % DESCRIPTOR_BYTES !== 0) throw fault(`an indirect table of ${length} bytes`);
-        memory.check(address, length);
+        table = memory.window(address, length);
+        offset = address - table.start;
         nested = true;
-        table = address;
         entries = length / DESCRIPTOR_BYTES;
         index = 0;
         left = Math.min(entries, MAX_CHAIN_LENGTH - readable.length - writable.length);
         continue;
       }
-      // Read before the flags are acted on: none of the descriptor is looked at twice.
-      const next = memory.readU16(descriptor + 14);
       if (length > 0) {
         memory.check(address, length);
         if ((flags & VIRTQ_DESC_F_WRITE) !== 0) {
