@@ -42,7 +42,8 @@ interface Region extends MemoryWindow {
  */
 export class GuestMemory {
   readonly #regions: readonly Region[];
-  #recent: Region;
+  /** The last one that was asked for; the next access is mostly to the same. */
+  #recent: Region | undefined;
 
   constructor(readonly regions: readonly MemoryRegion[]) {
     this.#regions = regions.map(({ guestAddress, bytes, part, hostAddress }) => {
@@ -57,7 +58,6 @@ export class GuestMemory {
         halves: new Uint16Array(bytes, offset, Math.floor(length / 2)),
       };
     });
-    this.#recent = this.#regions[0] as Region;
   }
 
   /** The bytes themselves, not a copy. */
@@ -144,7 +144,7 @@ export class GuestMemory {
     // Written so that NaN and fractions fail, too.
     if (Number.isSafeInteger(address) && Number.isSafeInteger(length) && length >= 0) {
       const recent = this.#recent;
-      if (address >= recent.start && address <= recent.end - length) return recent;
+      if (recent !== undefined && address >= recent.start && address <= recent.end - length) return recent;
       for (const region of this.#regions) {
         if (address >= region.start && address <= region.end - length) {
           this.#recent = region;

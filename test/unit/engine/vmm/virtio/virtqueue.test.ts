@@ -56,6 +56,26 @@ describe.each([
   });
 });
 
+it('follows chains whose tables and buffers lie in different regions', () => {
+  const high = 0x1_0000_0000;
+  const memory = new GuestMemory([fakeRegion(0x1_0000), fakeRegion(0x1_0000, high)]);
+  const driver = new DriverRing(memory, { indirect: true, bytes: 0x8000 });
+  const queue = new Virtqueue(memory, driver.layout, () => undefined);
+  const table = { address: high + 0x100, length: 48, flags: INDIRECT, next: 0 };
+  const buffers = [
+    { address: 0x9000, length: 1 },
+    { address: high + 0x9000, length: 2 },
+    { address: 0xa000, length: 3 },
+  ];
+  for (const [index, buffer] of buffers.entries()) {
+    const flags = index < 2 ? NEXT : 0;
+    writeDescriptor(memory, table.address + 16 * index, { ...buffer, flags, next: index + 1 });
+  }
+  writeDescriptor(memory, driver.layout.descriptorTable, table);
+  driver.announce(0);
+  expect(queue.pop()!.readable).toEqual(buffers);
+});
+
 it('goes on past the end of its 16-bit indices', () => {
   const { driver, queue } = newQueue({ size: 4 });
   for (let round = 0; round < 70_000; round++) {
