@@ -32,7 +32,7 @@ finish
 export async function measure(): Promise<Measurement> {
   const figures = await runContest({
     contestants: ['ours', 'q35', 'microvm'],
-    rounds: 3,
+    rounds: 2,
     guest: 'sleep 3600',
     turn: TURN,
     deadlineMs: 1_200_000,
