@@ -50,6 +50,8 @@ const MAX_QUEUE_SIZE = 0x8000;
 /** Longer chains are refused, however long an indirect table is: what preadv and pwritev take at once (IOV_MAX). */
 const MAX_CHAIN_LENGTH = 1024;
 const MAX_CHAIN_BYTES = 0xffff_ffff;
+/** Bytes after which {@link Virtqueue.signalEarly} signals: a few system calls' worth of work, or one large frame. */
+const EARLY_SIGNAL_BYTES = 0x1_0000;
 
 /** What the thread that serves the queue does for it. */
 export interface VirtqueueHost {
@@ -95,6 +97,8 @@ export class Virtqueue {
   #usedIndex = 0;
   /** The used index at the last {@link signal}. */
   #signalledIndex = 0;
+  /** What {@link signalEarly} was told of since then. */
+  #unsignalledBytes = 0;
 
   /**
    * @param interrupt tells the driver that the used ring has grown.
@@ -170,12 +174,19 @@ export class Virtqueue {
     const now = this.#usedIndex;
     if (before === now) return;
     this.#signalledIndex = now;
+    this.#unsignalledBytes = 0;
     if (this.#eventIndex) {
       const event = this.memory.loadU16(this.#usedEvent);
       if (((now - event - 1) & 0xffff) < ((now - before) & 0xffff)) this.interrupt();
     } else if ((this.memory.loadU16(this.#available) & VIRTQ_AVAIL_F_NO_INTERRUPT) === 0) {
       this.interrupt();
     }
+  }
+
+  /** After a push that moved `bytes`, when more may follow: if they have become many, the driver goes on meanwhile. */
+  signalEarly(bytes: number): void {
+    this.#unsignalledBytes += bytes;
+    if (this.#unsignalledBytes >= EARLY_SIGNAL_BYTES) this.signal();
   }
 
   /**

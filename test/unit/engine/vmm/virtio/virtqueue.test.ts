@@ -87,6 +87,27 @@ it('goes on past the end of its 16-bit indices', () => {
   }
 });
 
+it('tells the driver in the middle of a turn when many bytes have moved', () => {
+  const { driver, queue, seen } = newQueue({ eventIndex: true });
+  const pushAll = (lengths: readonly number[]): number[] => {
+    driver.wantInterrupts(true);
+    for (const _ of lengths) driver.add([bytes(1)], []);
+    const before = seen.interrupts;
+    const counts = lengths.map((length) => {
+      queue.push(queue.pop()!.head, 0);
+      queue.signalEarly(length);
+      return seen.interrupts - before;
+    });
+    queue.signal();
+    driver.collect();
+    return [...counts, seen.interrupts - before];
+  };
+  expect(pushAll([0x1_0000])).toEqual([1, 1]);
+  expect(pushAll([0x7fff, 0x8000])).toEqual([0, 0, 1]);
+  // What was signalled at the end of a turn counts no more.
+  expect(pushAll([0x7fff, 0x8000, 1])).toEqual([0, 0, 1, 1]);
+});
+
 it('gives a popped chain again after unpop', () => {
   const { driver, queue } = newQueue();
   driver.add([bytes(1)], []);
