@@ -21,13 +21,17 @@ export class GuestMemoryFault extends EngineError {
   }
 }
 
-interface Region {
+/** RAM around a range that was asked for: the byte of address `a` is at `a - start` of the view. */
+export interface MemoryWindow {
   readonly start: number;
+  readonly view: DataView;
+}
+
+interface Region extends MemoryWindow {
   readonly end: number;
   readonly host: bigint;
   readonly hostNumber: number;
   readonly bytes: Uint8Array;
-  readonly view: DataView;
   readonly halves: Uint16Array;
 }
 
@@ -38,6 +42,8 @@ interface Region {
  */
 export class GuestMemory {
   readonly #regions: readonly Region[];
+  /** The last one that was asked for; the next access is mostly to the same. */
+  #recent: Region | undefined;
 
   constructor(readonly regions: readonly MemoryRegion[]) {
     this.#regions = regions.map(({ guestAddress, bytes, part, hostAddress }) => {
@@ -76,6 +82,11 @@ export class GuestMemory {
   /** Only whether the range is memory: it throws when not. */
   check(address: number, length: number): void {
     this.#find(address, length);
+  }
+
+  /** For many reads of one range, which is looked up only once; what lies around it is not the caller's business. */
+  window(address: number, length: number): MemoryWindow {
+    return this.#find(address, length);
   }
 
   readU16(address: number): number {
@@ -132,8 +143,13 @@ export class GuestMemory {
   #find(address: number, length: number): Region {
     // Written so that NaN and fractions fail, too.
     if (Number.isSafeInteger(address) && Number.isSafeInteger(length) && length >= 0) {
+      const recent = this.#recent;
+      if (recent !== undefined && address >= recent.start && address <= recent.end - length) return recent;
       for (const region of this.#regions) {
-        if (address >= region.start && address <= region.end - length) return region;
+        if (address >= region.start && address <= region.end - length) {
+          this.#recent = region;
+          return region;
+        }
       }
     }
     throw new GuestMemoryFault(address, length);

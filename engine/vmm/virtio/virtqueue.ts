@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors';
-import type { GuestMemory } from '../memory/guest-memory';
+import type { GuestMemory, MemoryWindow } from '../memory/guest-memory';
 
 /** Consecutive bytes of guest memory, none of them outside of it. */
 export interface Segment {
@@ -50,6 +50,8 @@ const MAX_QUEUE_SIZE = 0x8000;
 /** Longer chains are refused, however long an indirect table is: what preadv and pwritev take at once (IOV_MAX). */
 const MAX_CHAIN_LENGTH = 1024;
 const MAX_CHAIN_BYTES = 0xffff_ffff;
+/** Bytes after which {@link Virtqueue.signalEarly} signals: a few system calls' worth of work, or one large frame. */
+const EARLY_SIGNAL_BYTES = 0x1_0000;
 
 /** What the thread that serves the queue does for it. */
 export interface VirtqueueHost {
@@ -80,6 +82,7 @@ export class Virtqueue {
   readonly size: number;
   readonly #mask: number;
   readonly #descriptors: number;
+  readonly #table: MemoryWindow;
   readonly #available: number;
   readonly #used: number;
   readonly #usedEvent: number;
@@ -94,6 +97,8 @@ export class Virtqueue {
   #usedIndex = 0;
   /** The used index at the last {@link signal}. */
   #signalledIndex = 0;
+  /** What {@link signalEarly} was told of since then. */
+  #unsignalledBytes = 0;
 
   /**
    * @param interrupt tells the driver that the used ring has grown.
@@ -119,7 +124,7 @@ export class Virtqueue {
     this.#availableEvent = usedRing + RING + USED_ELEMENT_BYTES * size;
     this.#indirect = layout.indirect;
     this.#eventIndex = layout.eventIndex;
-    memory.check(descriptorTable, DESCRIPTOR_BYTES * size);
+    this.#table = memory.window(descriptorTable, DESCRIPTOR_BYTES * size);
     memory.check(availableRing, RING + 2 * size + 2);
     memory.check(usedRing, RING + USED_ELEMENT_BYTES * size + 2);
   }
@@ -169,12 +174,19 @@ export class Virtqueue {
     const now = this.#usedIndex;
     if (before === now) return;
     this.#signalledIndex = now;
+    this.#unsignalledBytes = 0;
     if (this.#eventIndex) {
       const event = this.memory.loadU16(this.#usedEvent);
       if (((now - event - 1) & 0xffff) < ((now - before) & 0xffff)) this.interrupt();
     } else if ((this.memory.loadU16(this.#available) & VIRTQ_AVAIL_F_NO_INTERRUPT) === 0) {
       this.interrupt();
     }
+  }
+
+  /** After a push that moved `bytes`, when more may follow: if they have become many, the driver goes on meanwhile. */
+  signalEarly(bytes: number): void {
+    this.#unsignalledBytes += bytes;
+    if (this.#unsignalledBytes >= EARLY_SIGNAL_BYTES) this.signal();
   }
 
   /**
@@ -220,33 +232,35 @@ export class Virtqueue {
     const writable: Segment[] = [];
     let readableBytes = 0;
     let writableBytes = 0;
-    let table = this.#descriptors;
     let entries = this.size;
+    let table = this.#table;
+    let offset = this.#descriptors - table.start;
     let index = head;
     let nested = false;
     let left = Math.min(entries, MAX_CHAIN_LENGTH);
     for (;;) {
       if (left-- === 0) throw fault('a descriptor chain does not end');
       if (index >= entries) throw fault(`descriptor ${index} is not in a table of ${entries}`);
-      const descriptor = table + DESCRIPTOR_BYTES * index;
-      const address = memory.readU64(descriptor);
-      const length = memory.readU32(descriptor + 8);
-      const flags = memory.readU16(descriptor + 12);
+      // The whole descriptor, before it is acted on: none of it is looked at twice.
+      const { view } = table;
+      const at = offset + DESCRIPTOR_BYTES * index;
+      const address = view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+      const length = view.getUint32(at + 8, true);
+      const flags = view.getUint16(at + 12, true);
+      const next = view.getUint16(at + 14, true);
       if ((flags & VIRTQ_DESC_F_INDIRECT) !== 0) {
         if (nested || !this.#indirect) throw fault('an indirect descriptor where none may be');
         // A chain may begin with direct descriptors and end with the indirect one (2.7.5.3.2).
         if ((flags & VIRTQ_DESC_F_NEXT) !== 0) throw fault('an indirect descriptor is not the last');
         if (length === 0 || length % DESCRIPTOR_BYTES !== 0) throw fault(`an indirect table of ${length} bytes`);
-        memory.check(address, length);
+        table = memory.window(address, length);
+        offset = address - table.start;
         nested = true;
-        table = address;
         entries = length / DESCRIPTOR_BYTES;
         index = 0;
         left = Math.min(entries, MAX_CHAIN_LENGTH - readable.length - writable.length);
         continue;
       }
-      // Read before the flags are acted on: none of the descriptor is looked at twice.
-      const next = memory.readU16(descriptor + 14);
       if (length > 0) {
         memory.check(address, length);
         if ((flags & VIRTQ_DESC_F_WRITE) !== 0) {

@@ -23,8 +23,6 @@ import { ReceiveBuffers } from './receive-buffers';
 /** Frames and bytes of the guest in a row, before others get their turn. */
 const FRAMES_IN_A_ROW = 128;
 const BYTES_IN_A_ROW = 1024 * 1024;
-/** The guest is told before the turn's end, so that it can work meanwhile. */
-const EARLY_SIGNAL_BYTES = 128 * 1024;
 /** For frames that are cut here: 64 KiB of payload in the smallest segments that TCP makes. */
 const CUT_BYTES = 256 * 1024;
 
@@ -63,7 +61,6 @@ export class GuestLink implements Link {
   #running: Running | undefined;
   /** The guest has no buffers for what was to be sent. */
   #starved = false;
-  #unsignalledBytes = 0;
   #open = true;
   readonly #drainListeners: (() => void)[] = [];
   readonly #closeListeners: (() => void)[] = [];
@@ -177,7 +174,9 @@ export class GuestLink implements Link {
       }
       bytes += chain.readableBytes;
       this.#take(chain, running);
-      if (this.#running === running) transmit.push(chain.head, 0);
+      if (this.#running !== running) return;
+      transmit.push(chain.head, 0);
+      transmit.signalEarly(chain.readableBytes);
     }
     if (this.#running === running) transmit.signal();
   }
@@ -201,7 +200,7 @@ export class GuestLink implements Link {
     const { buffers, features } = running;
     const canSum = frame.checksumStart < 0 || (features & NET_F.GUEST_CSUM) !== 0n;
     const canCut = count === 1 || (canSum && (features & segmentationFeature(frame)) !== 0n);
-    if (!canSum || !canCut) return this.#deliverCut(buffers, frame, count, longest);
+    if (!canSum || !canCut) return this.#deliverCut(running, frame, count, longest);
     const bytes = NET_HEADER_BYTES + frame.headerBytes + frame.payloadBytes;
     if (!this.#reserve(buffers, bytes, 1)) return false;
     const { header, headerBytes, payload, payloadStart, payloadBytes } = frame;
@@ -210,12 +209,12 @@ export class GuestLink implements Link {
     buffers.write(header.bytes, HEADROOM, HEADROOM + headerBytes);
     buffers.write(payload.bytes, payloadStart, payloadStart + payloadBytes);
     buffers.finish();
-    this.#delivered(bytes);
+    running.receive.signalEarly(bytes);
     return true;
   }
 
   /** For drivers without offloads: makes complete frames of it first. */
-  #deliverCut(buffers: ReceiveBuffers, frame: OutgoingFrame, count: number, longest: number): boolean {
+  #deliverCut({ receive, buffers }: Running, frame: OutgoingFrame, count: number, longest: number): boolean {
     const room = count * frame.headerBytes + frame.payloadBytes;
     if (room > CUT_BYTES) return false;
     if (!this.#reserve(buffers, NET_HEADER_BYTES + longest, count)) return false;
@@ -230,7 +229,7 @@ export class GuestLink implements Link {
       buffers.finish();
       at += length;
     }
-    this.#delivered(room);
+    receive.signalEarly(room);
     return true;
   }
 
@@ -260,14 +259,7 @@ export class GuestLink implements Link {
     header.setUint16(NUM_BUFFERS_OFFSET, chains, true);
   }
 
-  #delivered(bytes: number): void {
-    this.#unsignalledBytes += bytes;
-    if (this.#unsignalledBytes > EARLY_SIGNAL_BYTES) this.#signal();
-  }
-
   #signal(): void {
-    if (this.#unsignalledBytes === 0) return;
-    this.#unsignalledBytes = 0;
     try {
       this.#running?.receive.signal();
     } catch (error) {

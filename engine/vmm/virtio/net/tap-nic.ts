@@ -144,6 +144,7 @@ class TapNic implements NicBackend {
         break;
       }
       transmit.push(chain.head, 0);
+      transmit.signalEarly(chain.readableBytes);
     }
     transmit.signal();
   }
@@ -169,6 +170,7 @@ class TapNic implements NicBackend {
       const count = buffers.chainsFor(length);
       writeU16(receive.memory, buffers.kept, NUM_BUFFERS_OFFSET, count);
       buffers.give(length, count);
+      receive.signalEarly(length);
     }
     receive.signal();
   }

@@ -56,6 +56,26 @@ describe.each([
   });
 });
 
+it('follows chains whose tables and buffers lie in different regions', () => {
+  const high = 0x1_0000_0000;
+  const memory = new GuestMemory([fakeRegion(0x1_0000), fakeRegion(0x1_0000, high)]);
+  const driver = new DriverRing(memory, { indirect: true, bytes: 0x8000 });
+  const queue = new Virtqueue(memory, driver.layout, () => undefined);
+  const table = { address: high + 0x100, length: 48, flags: INDIRECT, next: 0 };
+  const buffers = [
+    { address: 0x9000, length: 1 },
+    { address: high + 0x9000, length: 2 },
+    { address: 0xa000, length: 3 },
+  ];
+  for (const [index, buffer] of buffers.entries()) {
+    const flags = index < 2 ? NEXT : 0;
+    writeDescriptor(memory, table.address + 16 * index, { ...buffer, flags, next: index + 1 });
+  }
+  writeDescriptor(memory, driver.layout.descriptorTable, table);
+  driver.announce(0);
+  expect(queue.pop()!.readable).toEqual(buffers);
+});
+
 it('goes on past the end of its 16-bit indices', () => {
   const { driver, queue } = newQueue({ size: 4 });
   for (let round = 0; round < 70_000; round++) {
@@ -65,6 +85,27 @@ it('goes on past the end of its 16-bit indices', () => {
     queue.push(chain.head, 1);
     if (driver.collect().length !== 1) throw new Error(`round ${round}`);
   }
+});
+
+it('tells the driver in the middle of a turn when many bytes have moved', () => {
+  const { driver, queue, seen } = newQueue({ eventIndex: true });
+  const pushAll = (lengths: readonly number[]): number[] => {
+    driver.wantInterrupts(true);
+    for (const _ of lengths) driver.add([bytes(1)], []);
+    const before = seen.interrupts;
+    const counts = lengths.map((length) => {
+      queue.push(queue.pop()!.head, 0);
+      queue.signalEarly(length);
+      return seen.interrupts - before;
+    });
+    queue.signal();
+    driver.collect();
+    return [...counts, seen.interrupts - before];
+  };
+  expect(pushAll([0x1_0000])).toEqual([1, 1]);
+  expect(pushAll([0x7fff, 0x8000])).toEqual([0, 0, 1]);
+  // What was signalled at the end of a turn counts no more.
+  expect(pushAll([0x7fff, 0x8000, 1])).toEqual([0, 0, 1, 1]);
 });
 
 it('gives a popped chain again after unpop', () => {
