@@ -7,10 +7,12 @@ import {
   B_24_HOURS,
   B_ALARM_INTERRUPT,
   B_KEPT,
+  B_PERIODIC_INTERRUPT,
   B_SET,
   B_UPDATE_INTERRUPT,
   C_ALARM,
   C_INTERRUPT,
+  C_PERIODIC,
   C_UPDATE,
   D_VALID,
   HOURS_ALARM,
@@ -20,6 +22,7 @@ import {
   REGISTER_C,
   REGISTER_D,
   readAlarm,
+  readPeriod,
   readTime,
   SECONDS_ALARM,
   showTime,
@@ -99,12 +102,16 @@ export class CmosRtc extends ByteRegisters {
   tick(): number | undefined {
     this.#collectFlags();
     const enabled = this.#get(REGISTER_B);
-    if ((enabled & B_SET) !== 0) return undefined;
     const now = this.#now();
-    if ((enabled & B_UPDATE_INTERRUPT) !== 0) return 1000 - (((now % 1000) + 1000) % 1000);
-    if ((enabled & B_ALARM_INTERRUPT) === 0) return undefined;
-    const due = this.#nextAlarm(now);
-    return due === undefined ? undefined : due - now;
+    const due: number[] = [];
+    const period = readPeriod(this.#get(REGISTER_A));
+    if ((enabled & B_PERIODIC_INTERRUPT) !== 0 && period !== undefined) due.push(untilMultiple(now, period));
+    if ((enabled & B_SET) === 0) {
+      if ((enabled & B_UPDATE_INTERRUPT) !== 0) due.push(untilMultiple(now, 1000));
+      const alarm = (enabled & B_ALARM_INTERRUPT) !== 0 ? this.#nextAlarm(now) : undefined;
+      if (alarm !== undefined) due.push(alarm - now);
+    }
+    return due.length > 0 ? Math.min(...due) : undefined;
   }
 
   protected readByte(offset: number): number {
@@ -142,7 +149,9 @@ export class CmosRtc extends ByteRegisters {
         this.#announce();
         break;
       case REGISTER_A:
+        this.#collectFlags();
         this.#bytes[REGISTER_A] = value & ~A_UPDATE_IN_PROGRESS;
+        this.#announce();
         break;
       case REGISTER_B:
         this.#writeControl(value & B_KEPT);
@@ -218,7 +227,9 @@ export class CmosRtc extends ByteRegisters {
 
   #announce(): void {
     const mode = this.#get(REGISTER_B);
-    if ((mode & B_SET) === 0 && (mode & (B_ALARM_INTERRUPT | B_UPDATE_INTERRUPT)) !== 0) this.wires.alarmChanged();
+    const counts =
+      (mode & B_SET) === 0 ? B_PERIODIC_INTERRUPT | B_ALARM_INTERRUPT | B_UPDATE_INTERRUPT : B_PERIODIC_INTERRUPT;
+    if ((mode & counts) !== 0) this.wires.alarmChanged();
   }
 
   #nextAlarm(after: number): number | undefined {
@@ -230,6 +241,10 @@ export class CmosRtc extends ByteRegisters {
   #collectFlags(): void {
     const now = this.#now();
     const since = this.#numbers[N_FLAGS_UNTIL] as number;
+    const period = readPeriod(this.#get(REGISTER_A));
+    if (period !== undefined && Math.floor(now / period) > Math.floor(since / period)) {
+      this.#bytes[S_FLAGS] = this.#get(S_FLAGS) | C_PERIODIC;
+    }
     if ((this.#get(REGISTER_B) & B_SET) === 0 && now > since) {
       if (Math.floor(now / 1000) > Math.floor(since / 1000)) {
         this.#bytes[S_FLAGS] = this.#get(S_FLAGS) | C_UPDATE;
@@ -256,4 +271,8 @@ export class CmosRtc extends ByteRegisters {
     this.#bytes[S_LINE] = level;
     this.wires.lines.set(RTC_IRQ, level === 1);
   }
+}
+
+function untilMultiple(time: number, unit: number): number {
+  return unit - (((time % unit) + unit) % unit);
 }

@@ -19,13 +19,15 @@ export const REGISTER_D = 0x0d;
 export const A_UPDATE_IN_PROGRESS = 0x80;
 export const A_32_KHZ_AND_1024_HZ = 0x26;
 export const B_SET = 0x80;
+export const B_PERIODIC_INTERRUPT = 0x40;
 export const B_ALARM_INTERRUPT = 0x20;
 export const B_UPDATE_INTERRUPT = 0x10;
 const B_BINARY = 0x04;
 export const B_24_HOURS = 0x02;
-/** Periodic interrupts and the square wave are not there. */
-export const B_KEPT = 0xb7;
+/** The square wave is not there. */
+export const B_KEPT = 0xf7;
 export const C_INTERRUPT = 0x80;
+export const C_PERIODIC = 0x40;
 export const C_ALARM = 0x20;
 export const C_UPDATE = 0x10;
 export const D_VALID = 0x80;
@@ -88,6 +90,14 @@ export function readAlarm(
     minute: part(MINUTES_ALARM, decode),
     second: part(SECONDS_ALARM, decode),
   };
+}
+
+/** Milliseconds from one periodic interrupt to the next at the rate in register A; undefined: none. */
+export function readPeriod(registerA: number): number | undefined {
+  const rate = registerA & 0x0f;
+  if (rate === 0) return undefined;
+  // The first two are those of a slower time base (the data sheet's table 5, 32.768 kHz).
+  return (1000 * 2 ** (rate < 3 ? rate + 6 : rate - 1)) / 32_768;
 }
 
 function encode(value: number, mode: number): number {

@@ -7,6 +7,7 @@ import { eventfds } from '../../../native/eventfd';
 import { boardSpec, findKvmObstacle, GuestBench, type Heard } from '../../support/vmm/board';
 import { GuestCode } from '../../support/vmm/guest-code';
 import { bootrom, bzImage, multibootImage } from '../../support/vmm/guest-images';
+import { setUpPics } from '../../support/vmm/interrupt-controllers';
 
 const obstacle = findKvmObstacle();
 if (obstacle !== undefined) console.warn(`guests on KVM are left out: ${obstacle}`);
@@ -144,20 +145,7 @@ const protectedMode = (): GuestCode => new GuestCode(32);
 
   test('the power button wakes a CPU that halts', async () => {
     const code = withHandler(0x71, new GuestCode(16).print('pressed').powerOff());
-    // Both PICs: vectors from 0x08 and 0x70, only inputs 2 and 9 are open.
-    const picSetup = [
-      [0x20, 0x11],
-      [0xa0, 0x11],
-      [0x21, 0x08],
-      [0xa1, 0x70],
-      [0x21, 0x04],
-      [0xa1, 0x02],
-      [0x21, 0x01],
-      [0xa1, 0x01],
-      [0x21, 0xfb],
-      [0xa1, 0xfd],
-    ] as const;
-    for (const [port, value] of picSetup) code.out8(port, value);
+    setUpPics(code, { first: 0x08, second: 0x70, open: [9] });
     // ACPI on, the button enabled.
     sleepForever(code.out8(0xb2, 0xa0).out16(0x402, 0x100).print('ready'));
     const image = await bench.file(bootrom(code.build()));

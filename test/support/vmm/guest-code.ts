@@ -29,7 +29,8 @@ export class GuestCode {
     return (this.bits === 16) === (bits === 16) ? this : this.raw(0x66);
   }
 
-  #number(value: number, bytes: number): this {
+  /** A number in the code, the lowest byte first. */
+  number(value: number, bytes: 1 | 2 | 4): this {
     for (let byte = 0; byte < bytes; byte++) this.raw(Math.floor(value / 2 ** (8 * byte)) & 0xff);
     return this;
   }
@@ -39,38 +40,38 @@ export class GuestCode {
   }
 
   ax(value: number): this {
-    return this.#operands(16).raw(0xb8).#number(value, 2);
+    return this.#operands(16).raw(0xb8).number(value, 2);
   }
 
   eax(value: number): this {
-    return this.#operands(32).raw(0xb8).#number(value, 4);
+    return this.#operands(32).raw(0xb8).number(value, 4);
   }
 
   dx(value: number): this {
-    return this.#operands(16).raw(0xba).#number(value, 2);
+    return this.#operands(16).raw(0xba).number(value, 2);
   }
 
   /** In 64-bit mode the upper half becomes 0. */
   ebx(value: number): this {
     return this.#operands(32)
       .raw(0xb8 + BX)
-      .#number(value, 4);
+      .number(value, 4);
   }
 
   ecx(value: number): this {
-    return this.#operands(32).raw(0xb9).#number(value, 4);
+    return this.#operands(32).raw(0xb9).number(value, 4);
   }
 
   esi(value: number): this {
-    return this.#operands(32).raw(0xbe).#number(value, 4);
+    return this.#operands(32).raw(0xbe).number(value, 4);
   }
 
   edi(value: number): this {
-    return this.#operands(32).raw(0xbf).#number(value, 4);
+    return this.#operands(32).raw(0xbf).number(value, 4);
   }
 
   esp(value: number): this {
-    return this.#operands(32).raw(0xbc).#number(value, 4);
+    return this.#operands(32).raw(0xbc).number(value, 4);
   }
 
   /** Writes a byte to a port. */
@@ -122,18 +123,18 @@ export class GuestCode {
 
   /** 32 bits to an address. Not in real mode. */
   store(address: number, value: number): this {
-    return this.ebx(address).raw(0xc7, 0x03).#number(value, 4);
+    return this.ebx(address).raw(0xc7, 0x03).number(value, 4);
   }
 
   jump(label: Label): this {
     this.raw(0xe9);
     const size = this.bits === 16 ? 2 : 4;
     this.#jumps.push({ at: this.#bytes.length, size, label });
-    return this.#number(0, size);
+    return this.number(0, size);
   }
 
-  /** `code` is the second byte of a short conditional jump: 0x75 not zero, 0x74 zero. */
-  jumpIf(code: 0x74 | 0x75, label: Label): this {
+  /** `code` is the first byte of a short conditional jump: 0x72 below, 0x73 not below, 0x74 zero, 0x75 not zero. */
+  jumpIf(code: 0x72 | 0x73 | 0x74 | 0x75, label: Label): this {
     this.raw(code);
     this.#jumps.push({ at: this.#bytes.length, size: 1, label });
     return this.raw(0);

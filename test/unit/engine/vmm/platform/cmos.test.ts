@@ -133,10 +133,46 @@ it('interrupts once a second when asked to, until register C is read', () => {
   time.now += 750;
   expect(rtc.tick()).toBe(1000);
   expect(lines.isOn(8)).toBe(true);
-  expect(get(0x0c)).toBe(0x90);
+  expect(get(0x0c) & 0xb0).toBe(0x90);
   expect(lines.isOn(8)).toBe(false);
   expect(get(0x0c)).toBe(0);
   set(0x0b, 0x02);
+  expect(rtc.tick()).toBeUndefined();
+});
+
+it('interrupts at the rate that register A says, whether the time is being set or not', () => {
+  const { rtc, get, set, time, lines, calls } = build('2026-01-01T00:00:00.000Z');
+  // 64 Hz: every 15.625 ms.
+  set(0x0a, 0x2a);
+  set(0x0b, 0xc2);
+  expect(calls.alarmChanged).toBe(1);
+  expect(rtc.tick()).toBe(15.625);
+  time.now += 15;
+  expect(rtc.tick()).toBeCloseTo(0.625);
+  expect(lines.isOn(8)).toBe(false);
+  time.now += 1;
+  rtc.tick();
+  expect(lines.isOn(8)).toBe(true);
+  expect(get(0x0c)).toBe(0xc0);
+  expect(lines.isOn(8)).toBe(false);
+  // A faster rate is told, and its flag is there without the interrupt, too.
+  set(0x0a, 0x21);
+  expect(calls.alarmChanged).toBe(2);
+  set(0x0b, 0x02);
+  time.now += 4;
+  expect(get(0x0c)).toBe(0x40);
+});
+
+it('knows every rate of the periodic interrupt', () => {
+  const { rtc, set } = build('2026-01-01T00:00:00Z');
+  set(0x0b, 0x42);
+  const hertz = [256, 128, ...Array.from({ length: 13 }, (_, index) => 8192 >> index)];
+  for (const [index, rate] of hertz.entries()) {
+    set(0x0a, 0x20 | (index + 1));
+    expect(rtc.tick()).toBe(1000 / rate);
+  }
+  // Rate 0 is none.
+  set(0x0a, 0x20);
   expect(rtc.tick()).toBeUndefined();
 });
 
