@@ -31,7 +31,7 @@ export function createQemuEngine(machineProgram: string): BoardEngine {
             build,
             accelerator,
             commandLine: boardArguments(board, { accelerator, sandbox: build.sandbox, nics: nics.nics }),
-            wires: { consoles: serials.map(({ line }) => line.write), lent: nics.descriptors },
+            wires: { consoles: serials.map(({ line }) => line.write.bind(line)), lent: nics.descriptors },
             ownNetwork: undefined,
           },
           { machineProgram, signal: start.signal, log: start.log },

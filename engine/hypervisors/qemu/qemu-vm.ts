@@ -30,7 +30,7 @@ export async function startQemuVm(
     build,
     accelerator,
     commandLine: qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu }),
-    wires: { consoles: [console.write], lent: socket === undefined ? [] : [socket.fd] },
+    wires: { consoles: [(bytes) => console.write(bytes)], lent: socket === undefined ? [] : [socket.fd] },
     ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
   };
   try {
