@@ -3,6 +3,8 @@ import path from 'node:path';
 import { replaceFile } from '../../engine/storage/atomic-file';
 import { CHUNK_BYTES, type FileFacts, type FileSide, plainName } from './file-side';
 
+const SET_ID_BITS = 0o6000;
+
 /** This computer's files. */
 export const localFiles: FileSide = {
   label: (name) => name,
@@ -19,7 +21,8 @@ export const localFiles: FileSide = {
     });
   },
   makeFolder: async (name, mode) => void (await mkdir(name, mode)),
-  setMode: chmod,
+  // What comes from a guest doesn't run as its owner here, least of all when that is root.
+  setMode: async (name, mode) => await chmod(name, mode & ~SET_ID_BITS),
   setTimes: utimes,
 };
 
