@@ -7,6 +7,8 @@ const swc = [
 const layer = (displayName) => ({
   displayName,
   testEnvironment: 'node',
+  // A hang, not a slow machine, is what ends a test.
+  testTimeout: 60_000,
   testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
   transform: { '\\.ts$': swc },
   // The programs under test are the bundles that ship, so they are built once before the first test.

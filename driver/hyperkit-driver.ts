@@ -10,12 +10,10 @@ import type { Logger } from './contract/logger';
 import { type MachineDriver, MachineState } from './contract/machine-driver';
 import { DriverError } from './errors';
 import type { MachineContext } from './lifecycle/machine-context';
+import { isMachineName } from './store/machine-name';
 
 /** The name that docker-machine writes into config.json and looks the plugin up by. */
 export const DRIVER_NAME = 'hyperkit';
-
-/** Names become parts of paths. */
-export const MACHINE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/;
 
 /** What the plugin process gives its driver. */
 export interface DriverSurroundings {
@@ -207,7 +205,7 @@ class HyperkitDriver implements MachineDriver {
   /** The name becomes part of paths, so it is checked here and not only by the client. */
   #paths(): MachinePaths {
     const { config } = this.#document;
-    if (!MACHINE_NAME.test(config.MachineName)) {
+    if (!isMachineName(config.MachineName)) {
       throw new DriverError(
         'HK_CONFIG_INVALID',
         `cannot use the machine name "${config.MachineName}": it must begin with a letter or digit and contain only those and . _ -`,

@@ -1,15 +1,26 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { parseJsonObject } from '../../engine/json-object';
-import { replaceFile } from '../../engine/storage/atomic-file';
-import { readSmallFile } from '../../engine/storage/small-file';
 import { DriverError } from '../errors';
-import { DRIVER_NAME, MACHINE_NAME } from '../hyperkit-driver';
+import { newHostOptions } from '../host/host-options';
+import { DRIVER_NAME } from '../hyperkit-driver';
+import { guardStore } from '../iso/store-error';
+import {
+  CONFIG_VERSION,
+  configPath,
+  type MachineDocument,
+  readMachineDocument,
+  writeMachineDocument,
+} from '../store/config-file';
+import { isMachineName } from '../store/machine-name';
 
-/** docker-machine's are a few KB. */
-const MAX_CONFIG_BYTES = 1024 * 1024;
 /** Machines that are configured and not created yet. Of more the oldest is forgotten. */
 const MAX_DRAFTS = 64;
+
+const MAX_NAME_LENGTH = 200;
+/** Where docker-machine's clients would find an installer; boot2docker guests need none. */
+const INSTALL_URL = 'https://get.docker.com';
+const NO_WISHES = { flags: [], env: [], insecureRegistries: [], labels: [], registryMirrors: [], storageDriver: '' };
 
 /** The driver's part of a machine's configuration, as JSON text. */
 export type DriverJson = string;
@@ -23,9 +34,12 @@ export class MachineRecords {
 
   /** machines/NAME. @throws DriverError HK_CONFIG_INVALID for a name that can't be part of a path */
   folderOf(name: string): string {
-    if (!MACHINE_NAME.test(name) || name.length > 200) {
+    if (!isMachineName(name) || name.length > MAX_NAME_LENGTH) {
       const rule = 'it must begin with a letter or digit and contain only those and . _ -';
-      throw new DriverError('HK_CONFIG_INVALID', `cannot use the machine name "${name.slice(0, 200)}": ${rule}`);
+      throw new DriverError(
+        'HK_CONFIG_INVALID',
+        `cannot use the machine name "${name.slice(0, MAX_NAME_LENGTH)}": ${rule}`,
+      );
     }
     return path.join(this.storePath, 'machines', name);
   }
@@ -72,29 +86,20 @@ export class MachineRecords {
   /** Makes the folder of a machine that did not exist. @throws DriverError HK_MACHINE_EXISTS when there is one */
   async makeFolder(name: string): Promise<void> {
     const folder = this.folderOf(name);
-    try {
+    await guardStore(folder, async () => {
       await mkdir(path.dirname(folder), { recursive: true, mode: 0o700 });
-      await mkdir(folder, { mode: 0o700 });
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
+      await mkdir(folder, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code !== 'EEXIST') throw cause;
         const text = `cannot create machine "${name}": its folder ${folder} is there already; remove the machine first`;
         throw new DriverError('HK_MACHINE_EXISTS', text, { cause });
-      }
-      throw unwritable(folder, cause);
-    }
+      });
+    });
   }
 
   /** Writes config.json; keys of a former one that are not the driver's stay as they are. */
   async save(name: string, driver: DriverJson): Promise<void> {
-    const folder = this.folderOf(name);
     const document = { ...(this.#readDocument(name) ?? this.#newDocument(name)), Driver: JSON.parse(driver) };
-    try {
-      await replaceFile(path.join(folder, 'config.json'), 0o600, async (file) => {
-        await file.writeFile(JSON.stringify(document, undefined, 4));
-      });
-    } catch (cause) {
-      throw unwritable(folder, cause);
-    }
+    await writeMachineDocument(this.folderOf(name), document);
     this.#drafts.delete(name);
   }
 
@@ -102,50 +107,21 @@ export class MachineRecords {
   async remove(name: string): Promise<void> {
     const folder = this.folderOf(name);
     this.#drafts.delete(name);
-    try {
-      await rm(folder, { recursive: true, force: true });
-    } catch (cause) {
-      throw unwritable(folder, cause);
-    }
+    await guardStore(folder, async () => await rm(folder, { recursive: true, force: true }));
   }
 
-  #readDocument(name: string): Readonly<Record<string, unknown>> | undefined {
-    const file = path.join(this.folderOf(name), 'config.json');
-    const reading = readSmallFile(file, MAX_CONFIG_BYTES);
-    if ('problem' in reading && reading.code === 'ENOENT') return undefined;
-    const document = 'text' in reading ? parseJsonObject(reading.text) : undefined;
-    if (document !== undefined) return document;
-    const why = 'problem' in reading ? reading.problem : 'it is no JSON object';
-    throw new DriverError('HK_CONFIG_INVALID', `cannot use machine "${name}": ${file} is damaged: ${why}; mend it`);
+  #readDocument(name: string): MachineDocument | undefined {
+    const folder = this.folderOf(name);
+    return existsSync(configPath(folder)) ? readMachineDocument(name, folder) : undefined;
   }
 
   /** What docker-machine needs besides to manage the machine. */
-  #newDocument(name: string): Readonly<Record<string, unknown>> {
-    const certs = path.join(this.storePath, 'certs');
-    const folder = this.folderOf(name);
+  #newDocument(name: string): MachineDocument {
     return {
-      ConfigVersion: 3,
+      ConfigVersion: CONFIG_VERSION,
       DriverName: DRIVER_NAME,
-      HostOptions: {
-        EngineOptions: { InstallURL: 'https://get.docker.com', TlsVerify: true },
-        SwarmOptions: { Host: 'tcp://0.0.0.0:3376', Image: 'swarm:latest', Strategy: 'spread' },
-        AuthOptions: {
-          CertDir: certs,
-          CaCertPath: path.join(certs, 'ca.pem'),
-          CaPrivateKeyPath: path.join(certs, 'ca-key.pem'),
-          ClientCertPath: path.join(certs, 'cert.pem'),
-          ClientKeyPath: path.join(certs, 'key.pem'),
-          ServerCertPath: path.join(folder, 'server.pem'),
-          ServerKeyPath: path.join(folder, 'server-key.pem'),
-          StorePath: folder,
-        },
-      },
+      HostOptions: newHostOptions(this.storePath, name, NO_WISHES, [], INSTALL_URL),
       Name: name,
     };
   }
-}
-
-function unwritable(folder: string, cause: unknown): DriverError {
-  const text = `cannot write to ${folder}: ${(cause as Error).message}; make the folder writable for this user`;
-  return new DriverError('HK_STORE_UNWRITABLE', text, { cause });
 }
