@@ -87,7 +87,7 @@ describeWith('bad input', [...missingForMachines(), peer.available ? undefined :
         expect(chosen).toMatch(/hypervisor: QEMU [\d.]+, TCG/);
         expect(chosen).toContain(reason);
         const said = await refusedCheck('kvm', { flags: { accel: 'kvm' }, launcher });
-        expect(said).toContain(`cannot run virtual machines here: native: ${reason}`);
+        expect(said).toContain(`cannot run virtual machines here: ${reason}`);
         expect(said).toContain('or use the accelerator auto or tcg');
       });
     });
