@@ -27,7 +27,7 @@ try {
 
 async function version(docker: DockerOptions): Promise<string> {
   const text = await new Promise<string>((resolve, reject) => {
-    const call = request({ ...docker, protocol: 'https:', path: '/version', timeout: 60_000 }, (response) => {
+    const call = request({ ...docker, path: '/version', timeout: 60_000 }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (piece: string) => {

@@ -13,7 +13,7 @@ export type { ExitReason } from '../../engine/hypervisors/hypervisor';
 export type { AcceleratorChoice, HypervisorChoice, PortForward } from '../../engine/spec/vm-spec';
 export { DriverError, type DriverErrorCode } from '../errors';
 export type { CreatePhase } from '../host/create-host';
-export type { CommandOptions, CommandResult } from '../ssh/collect-command';
+export type { CommandOptions, CommandResult } from '../ssh/command-result';
 export { Engine } from './engine';
 export type { DockerOptions, Machine, MachineStateName } from './machine';
 export type { DockerEngineOptions, MachineOptions } from './machine-options';

@@ -1,14 +1,13 @@
 import type { MachineStatus } from '../../engine/machine/state';
-import type { CommandOptions, CommandResult } from '../ssh/collect-command';
+import type { CommandOptions, CommandResult } from '../ssh/command-result';
 import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { openStore } from './open-store';
 
 export type MachineStateName = MachineStatus['state'];
 
-/** Where a machine's Docker is and how to speak to it, as `https.request` and dockerode take it. */
+/** Where a machine's Docker is and how to speak to it, as `https.request` and dockerode take it: TLS with both sides' certificates. */
 export interface DockerOptions {
-  readonly protocol: 'https';
   readonly host: string;
   readonly port: number;
   /** PEM, as the other two. */
@@ -103,7 +102,7 @@ export class Machine {
     ]);
     const paths = readAuthPaths(machine.document, store.path, machine.folder);
     const { host, port, caPem, certificatePem, keyPem } = dockerTarget(url, paths);
-    return { protocol: 'https', host, port, ca: caPem, cert: certificatePem, key: keyPem };
+    return { host, port, ca: caPem, cert: certificatePem, key: keyPem };
   }
 
   /**
