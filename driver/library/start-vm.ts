@@ -21,6 +21,7 @@ export async function startVm(options: VmOptions): Promise<Vm> {
   const candidates = listHypervisors({
     machineProgram: findPackagedProgram('hyperkit-machine'),
     ...(signal !== undefined && { signal }),
+    ownSession: true,
     log,
   });
   const hypervisor = await chooseHypervisor(spec, candidates);
