@@ -38,7 +38,7 @@ describeWith('the library', missingForMachines(), () => {
   test('a kernel and an initrd run in a machine of the program, until the guest switches itself off', async () => {
     const { kernel, initrd } = await extractBootFiles(ISO, project);
     // The initrd's shell as the first program; the kernel shows its command line, but not the sum.
-    const program = 'echo guest-says-$((40 + 2)); exec /bin/busybox poweroff -f';
+    const program = 'echo guest-says-$((40 + 2)); /bin/busybox sleep 1; exec /bin/busybox poweroff -f';
     const commandLine = `console=ttyS0 panic=-1 rdinit=/bin/busybox -- sh -c "${program}"`;
     const { code, stdout, stderr } = await example('vm-without-docker', kernel, initrd, commandLine);
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('the machine ended: power-off') });
