@@ -26,7 +26,12 @@ const workers = {
   'vcpu-worker': 'engine/vmm/vcpu/vcpu-worker.ts',
   'io-worker': 'engine/vmm/io/io-worker.ts',
 };
-const libraries = { gob: 'driver/gob/index.ts', rpc: 'driver/rpc/index.ts', client: 'driver/grpc/client/index.ts' };
+const libraries = {
+  library: 'driver/library/index.ts',
+  gob: 'driver/gob/index.ts',
+  rpc: 'driver/rpc/index.ts',
+  client: 'driver/grpc/client/index.ts',
+};
 
 /** What the plugin's `version` tells minikube; a source archive has no repository. */
 function commit() {

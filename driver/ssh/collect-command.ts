@@ -1,19 +1,6 @@
 import { DriverError } from '../errors';
+import type { CommandOptions, CommandResult } from './command-result';
 import type { RemoteCommand } from './remote-command';
-
-export interface CommandOptions {
-  /** What the command reads; empty unless told. */
-  readonly stdin?: string | Uint8Array;
-  /** Counted from the command's start; two minutes unless told. */
-  readonly deadlineMs?: number;
-}
-
-export interface CommandResult {
-  /** Exit status; null when a signal ended the command. */
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 const DEADLINE_MS = 120_000;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;

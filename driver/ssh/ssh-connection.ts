@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ClientCallback, PseudoTtyOptions, SFTPWrapper } from 'ssh2';
 import { DriverError } from '../errors';
-import { type CommandOptions, type CommandResult, collectCommand } from './collect-command';
+import { collectCommand } from './collect-command';
+import type { CommandOptions, CommandResult } from './command-result';
 import { type RemoteCommand, watchCommand } from './remote-command';
 import { formatTarget, type SshTarget } from './ssh-target';
 

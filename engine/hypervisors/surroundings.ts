@@ -8,6 +8,11 @@ export interface Surroundings {
   readonly onChild?: (pid: number) => void;
   /** Put into the environment of every child. */
   readonly childEnvironment?: Readonly<Record<string, string>>;
+  /**
+   * Children don't hear the Ctrl-C of this process's terminal, which is this process's to answer. Only where the kernel
+   * ends them with this process all the same.
+   */
+  readonly ownSession?: boolean;
   /** Where the hypervisor's own output goes, line by line. */
   readonly log?: (line: string) => void;
 }

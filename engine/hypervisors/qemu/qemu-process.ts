@@ -41,12 +41,14 @@ export async function startQemuProcess(
   { consoles, lent }: QemuWires,
   surroundings: Surroundings,
 ): Promise<QemuProcess> {
-  const [command = program, ...words] = [...(await parentDeathPrefix()), program, ...qemuArguments];
+  const prefix = await parentDeathPrefix();
+  const [command = program, ...words] = [...prefix, program, ...qemuArguments];
   surroundings.signal?.throwIfAborted();
   const child = spawn(command, words, {
     // Messages in English, whatever the user speaks: some are recognised.
     env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },
     cwd: '/',
+    detached: surroundings.ownSession === true && prefix.length > 0,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...consoles.map(() => 'pipe' as const), ...lent],
   });
   if (child.pid !== undefined) surroundings.onChild?.(child.pid);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { eventfds } from '../../../native/eventfd';
+import { findPackagedProgram } from '../../packaged-program';
 import type { BoardPlan } from '../board/board-plan';
-import { findWorkerProgram } from '../worker-program';
 import { IO_COMMAND, type IoAssignment, type IoDevicePlan, type IoReport, type IoWorkerData } from './io-messages';
 
 /** A disk that holds a system call up longer than this is given up on. */
@@ -25,7 +25,7 @@ export class IoThread {
 
   constructor({ report, crashed }: IoThreadOptions) {
     const workerData: IoWorkerData = { command: this.#command.buffer as SharedArrayBuffer };
-    const program = findWorkerProgram('io-worker');
+    const program = findPackagedProgram('io-worker');
     this.#worker = new Worker(program, { workerData, execArgv: [], trackUnmanagedFds: false, name: 'io' });
     this.#worker.on('message', ({ fault }: IoReport) => report(fault));
     this.#worker.on('error', (error: Error) => crashed(`its I/O thread crashed: ${error.stack ?? error.message}`));

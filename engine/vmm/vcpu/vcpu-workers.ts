@@ -1,5 +1,5 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { findWorkerProgram } from '../worker-program';
+import { findPackagedProgram } from '../../packaged-program';
 import { BoardWords, COMMAND, PHASE } from './board-words';
 import type { VcpuObituary, VcpuWorkerData } from './vcpu-messages';
 
@@ -17,7 +17,7 @@ export class VcpuWorkers {
   #failure: string | undefined;
 
   constructor(vcpus: number) {
-    const program = findWorkerProgram('vcpu-worker');
+    const program = findPackagedProgram('vcpu-worker');
     this.words = new BoardWords(new SharedArrayBuffer(BoardWords.stateBytes(vcpus)));
     this.#workers = Array.from({ length: vcpus }, (_, index) => {
       const workerData: VcpuWorkerData = { index, words: this.words.shared };
