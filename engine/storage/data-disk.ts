@@ -30,8 +30,8 @@ export async function createBlankDisk(path: string, sizeBytes: number): Promise<
 }
 
 /**
- * Makes the disk larger, never smaller; answers whether it did. The guest's partition table stays as it is: boot2docker
- * does not grow its partition by itself. The machine must not be running. Throws HK_DISK_FAILED.
+ * Makes the disk larger, never smaller; answers whether it did. The guest's partition table stays as it is: our guest
+ * grows its partition when it boots, upstream's boot2docker does not. The machine must not be running. Throws HK_DISK_FAILED.
  */
 export async function growDataDisk(path: string, sizeBytes: number): Promise<boolean> {
   const length = wholeSectors(path, 'grow', sizeBytes, 0);
