@@ -113,7 +113,7 @@ export class Machine {
   async run(command: string, options: CommandOptions & Abortable = {}): Promise<CommandResult> {
     const { signal = never() } = options;
     const { store } = await this.#load();
-    const { logIn, requireRunning } = await import('../cli/running-machine');
+    const { logIn, requireRunning } = await import('../host/running-machine');
     const machine = await requireRunning({ store }, this.name, 'Cannot run SSH command');
     const connection = await logIn(machine, { signal });
     const onAbort = (): void => connection.close();

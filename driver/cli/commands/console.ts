@@ -1,8 +1,8 @@
 import { connectConsole } from '../../../engine/console/connect-console';
+import { requireRunning } from '../../host/running-machine';
 import { attachConsole, DETACH_KEY } from '../../session/attach-console';
 import { defineCommand } from '../command';
 import { oneMachineName } from '../machine-names';
-import { requireRunning } from '../running-machine';
 
 export const console = defineCommand({
   usage: '[options] [machine]',

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { readConsoleLog } from '../../../engine/console/follow-log';
 import { PlainLines } from '../../../engine/console/plain-lines';
 import { DriverError } from '../../errors';
+import { logIn, requireRunning } from '../../host/running-machine';
 import { attachCommand } from '../../session/attach-command';
 import { type CommandContext, defineCommand } from '../command';
 import { oneMachineName } from '../machine-names';
-import { logIn, requireRunning } from '../running-machine';
 
 /** boot2docker's place for it. */
 const DAEMON_LOG = '/var/lib/boot2docker/log/docker.log';

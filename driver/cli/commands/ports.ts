@@ -1,9 +1,9 @@
 import { readMachineStatus } from '../../../engine/machine/state';
 import { formatEndpoint } from '../../../engine/net/endpoint-text';
+import { requireRunning } from '../../host/running-machine';
 import { formatColumns } from '../columns';
 import { defineCommand } from '../command';
 import { oneMachineName } from '../machine-names';
-import { requireRunning } from '../running-machine';
 
 export const ports = defineCommand({
   usage: '[options] [machine]',

@@ -4,11 +4,11 @@ import { localFiles } from '../../copy/local-files';
 import { parseLocation } from '../../copy/location';
 import { openSftpFiles } from '../../copy/sftp-files';
 import { DriverError } from '../../errors';
+import { logIn, requireRunning } from '../../host/running-machine';
 import type { SshConnection } from '../../ssh/ssh-connection';
 import { defineCommand } from '../command';
 import { CopyProgressLine } from '../copy-progress';
 import { EXIT } from '../exit-status';
-import { logIn, requireRunning } from '../running-machine';
 
 export const scp = defineCommand({
   usage: '[options] [machine:]source [machine:]target',

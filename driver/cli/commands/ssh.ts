@@ -1,11 +1,11 @@
 import type { DriverError } from '../../errors';
+import { logIn, requireRunning } from '../../host/running-machine';
 import { attachCommand, NO_STATUS } from '../../session/attach-command';
 import { openLocalForward, parseLocalForward } from '../../ssh/local-forward';
 import type { SshConnection } from '../../ssh/ssh-connection';
 import { defineCommand } from '../command';
 import { printFailure } from '../failure';
 import { oneMachineName } from '../machine-names';
-import { logIn, requireRunning } from '../running-machine';
 
 /** Failures of the way to the command; what it answers itself can be any status. */
 const NO_WAY = /^HK_(HOST_NOT_RUNNING|SSH_)/;

@@ -2,8 +2,8 @@ import { MachineState } from '../contract/machine-driver';
 import { DriverError } from '../errors';
 import type { SshConnection } from '../ssh/ssh-connection';
 import { targetOfMachine } from '../ssh/ssh-target';
+import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
-import type { CommandContext } from './command';
 
 /** A machine that runs is a few hundred milliseconds from a login, one that has just been started some more. */
 const LOGIN_MS = 30_000;
@@ -14,7 +14,7 @@ const LOGIN_MS = 30_000;
  * @throws DriverError HK_MACHINE_UNKNOWN, HK_CONFIG_INVALID, HK_FOREIGN_DRIVER, HK_HOST_NOT_RUNNING
  */
 export async function requireRunning(
-  { store }: Pick<CommandContext, 'store'>,
+  { store }: { readonly store: MachineStore },
   name: string,
   doing: string,
 ): Promise<StoredMachine> {
@@ -27,7 +27,7 @@ export async function requireRunning(
 /** Logs in to a machine. @throws DriverError HK_SSH_KEY_UNUSABLE, HK_SSH_DENIED, HK_SSH_UNREACHABLE */
 export async function logIn(
   machine: StoredMachine,
-  { signal }: Pick<CommandContext, 'signal'>,
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<SshConnection> {
   const { openSshConnection } = await import('../ssh/open-connection');
   return await openSshConnection(await targetOfMachine(machine.requireDriver()), { deadlineMs: LOGIN_MS, signal });
