@@ -12,6 +12,7 @@ import { which } from '../../support/machines';
 import { buildPeer, describeWith } from '../../support/peers';
 import { run } from '../../support/run';
 import { temporaryFolder } from '../../support/temporary-folder';
+import { until } from '../../support/until';
 
 jest.setTimeout(120_000);
 
@@ -370,7 +371,7 @@ describeWith("Go's gRPC client", [peer.available ? undefined : peer.reason], () 
         ['without TLS', () => []],
       ])('a client %s is not', async (_what, args) => {
         expect((await playAs(args()))?.code).toBe('Unavailable');
-        expect(served.words()).toContain('refused a client at 127.0.0.1');
+        await until('the server says so', () => served.words().includes('refused a client at 127.0.0.1'));
       });
 
       test('nor is a server of another authority taken for ours', async () => {
