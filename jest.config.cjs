@@ -7,12 +7,11 @@ const swc = [
 const layer = (displayName) => ({
   displayName,
   testEnvironment: 'node',
-  // A hang, not a slow machine, is what ends a test.
-  testTimeout: 60_000,
   testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
   transform: { '\\.ts$': swc },
   // The programs under test are the bundles that ship, so they are built once before the first test.
   globalSetup: '<rootDir>/test/global-setup.cjs',
 });
 
-module.exports = { projects: [layer('unit'), layer('contract'), layer('lab'), layer('e2e')] };
+// A hang, not a slow machine, is what ends a test.
+module.exports = { testTimeout: 60_000, projects: [layer('unit'), layer('contract'), layer('lab'), layer('e2e')] };
