@@ -14,7 +14,7 @@ it('answers many questions of one connection at once, as their answers come', as
   const upstream = await startUpstream((query) =>
     query.questions?.[0]?.name === 'slow.example' ? undefined : address(query, '10.0.0.1'),
   );
-  const { dns } = startDns({ config: `nameserver 127.0.0.1#${upstream.port}\ntimeout 300`, names: NAMES });
+  const { dns } = startDns({ config: `nameserver 127.0.0.1#${upstream.port}\ntimeout 2000`, names: NAMES });
   const names = ['slow.example', ...Array.from({ length: 300 }, (_, index) => `n${index}.example`), 'host.internal'];
   const replies = await askByStream(
     dns,
