@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DriverError } from '../errors';
 import { newHostOptions } from '../host/host-options';
@@ -13,6 +13,7 @@ import {
   writeMachineDocument,
 } from '../store/config-file';
 import { isMachineName } from '../store/machine-name';
+import { makeMachineFolder } from '../store/make-folder';
 
 /** Machines that are configured and not created yet. Of more the oldest is forgotten. */
 const MAX_DRAFTS = 64;
@@ -86,13 +87,9 @@ export class MachineRecords {
   /** Makes the folder of a machine that did not exist. @throws DriverError HK_MACHINE_EXISTS when there is one */
   async makeFolder(name: string): Promise<void> {
     const folder = this.folderOf(name);
-    await guardStore(folder, async () => {
-      await mkdir(path.dirname(folder), { recursive: true, mode: 0o700 });
-      await mkdir(folder, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== 'EEXIST') throw cause;
-        const text = `cannot create machine "${name}": its folder ${folder} is there already; remove the machine first`;
-        throw new DriverError('HK_MACHINE_EXISTS', text, { cause });
-      });
+    await makeMachineFolder(folder, (cause) => {
+      const text = `cannot create machine "${name}": its folder ${folder} is there already; remove the machine first`;
+      return new DriverError('HK_MACHINE_EXISTS', text, { cause });
     });
   }
 

@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { issueMachineCertificates } from '../certs/machine-certificates';
 import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
@@ -8,10 +7,10 @@ import type { FlagValues } from '../contract/create-flags';
 import type { Logger } from '../contract/logger';
 import { dockerTarget, waitForDocker } from '../docker/docker-client';
 import { DriverError } from '../errors';
-import { guardStore } from '../iso/store-error';
 import { checkEngineWishes } from '../provision/engine-profile';
 import { checkMachineName } from '../store/machine-name';
 import type { MachineStore } from '../store/machine-store';
+import { makeMachineFolder } from '../store/make-folder';
 import type { StoredMachine } from '../store/stored-machine';
 import { type EngineWishes, newHostOptions, readAuthPaths } from './host-options';
 import { setUpDocker } from './set-up-docker';
@@ -110,12 +109,7 @@ async function prepare(
     untilAborted(driver, signal, () => driver.preCreateCheck()),
   ]);
   signal.throwIfAborted();
-  await guardStore(machine.folder, async () => {
-    await mkdir(dirname(machine.folder), { recursive: true, mode: 0o700 });
-    await mkdir(machine.folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EEXIST' ? alreadyExists(name) : error;
-    });
-  });
+  await makeMachineFolder(machine.folder, () => alreadyExists(name));
   return { machine, certificates };
 }
 
