@@ -124,37 +124,47 @@ class HyperkitDriver implements MachineDriver {
   }
 
   async preCreateCheck(): Promise<void> {
-    const { checkBeforeCreate } = await import('./lifecycle/create');
-    await this.#operate((context) => checkBeforeCreate(context));
+    await this.#operate(async (context) => {
+      const { checkBeforeCreate } = await import('./lifecycle/create');
+      await checkBeforeCreate(context);
+    });
   }
 
   async create(): Promise<void> {
-    const { createMachine } = await import('./lifecycle/create');
-    await this.#operate((context) => createMachine(context));
+    await this.#operate(async (context) => {
+      const { createMachine } = await import('./lifecycle/create');
+      await createMachine(context);
+    });
   }
 
   async start(): Promise<void> {
-    const { startMachine } = await import('./lifecycle/start');
-    await this.#operate((context) => startMachine(context));
+    await this.#operate(async (context) => {
+      const { startMachine } = await import('./lifecycle/start');
+      await startMachine(context);
+    });
   }
 
   async stop(): Promise<void> {
-    const { stopMachine } = await import('./lifecycle/stop');
-    await this.#operate((context) => stopMachine(context));
+    await this.#operate(async (context) => {
+      const { stopMachine } = await import('./lifecycle/stop');
+      await stopMachine(context);
+    });
   }
 
   async restart(): Promise<void> {
-    const { stopMachine } = await import('./lifecycle/stop');
-    const { startMachine } = await import('./lifecycle/start');
     await this.#operate(async (context) => {
+      const { stopMachine } = await import('./lifecycle/stop');
+      const { startMachine } = await import('./lifecycle/start');
       await stopMachine(context);
       await startMachine(context);
     });
   }
 
   async kill(): Promise<void> {
-    const { killRunningMachine } = await import('./lifecycle/stop');
-    await this.#operate((context) => killRunningMachine(context));
+    await this.#operate(async (context) => {
+      const { killRunningMachine } = await import('./lifecycle/stop');
+      await killRunningMachine(context);
+    });
   }
 
   async remove(): Promise<void> {

@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outlet } from '../../engine/grpc/handlers';
 import { Level, type OperationEventSchema } from '../../proto/generated/hyperkit/driver/v1/driver_pb';
 import type { Logger } from '../contract/logger';
 import type { MachineDriver } from '../contract/machine-driver';
+import { untilAborted } from '../contract/until-aborted';
 import { DriverError } from '../errors';
-
-const ASK_AGAIN_MS = 50;
 
 /**
  * Runs an operation of a driver; when nobody waits for it any more the driver is told, and has undone it by the time
@@ -16,21 +14,8 @@ export async function runUntilAbandoned(
   signal: AbortSignal,
   operation: () => Promise<void>,
 ): Promise<void> {
-  if (signal.aborted) throw abandoned();
-  let over = false;
-  const running = operation().finally(() => {
-    over = true;
-  });
-  const abandon = async (): Promise<void> => {
-    // An operation that is still loading its code can't be abandoned yet.
-    while (!over) {
-      await driver.abandon();
-      await sleep(ASK_AGAIN_MS);
-    }
-  };
-  signal.addEventListener('abort', () => void abandon(), { once: true });
   try {
-    await running;
+    await untilAborted(driver, signal, operation);
   } catch (error) {
     throw signal.aborted ? abandoned(error) : error;
   }

@@ -5,6 +5,7 @@ import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
 import type { FlagValues } from '../contract/create-flags';
 import type { Logger } from '../contract/logger';
+import { untilAborted } from '../contract/until-aborted';
 import { dockerTarget, waitForDocker } from '../docker/docker-client';
 import { DriverError } from '../errors';
 import { checkEngineWishes } from '../provision/engine-profile';
@@ -14,7 +15,6 @@ import { makeMachineFolder } from '../store/make-folder';
 import type { StoredMachine } from '../store/stored-machine';
 import { type EngineWishes, newHostOptions, readAuthPaths } from './host-options';
 import { setUpDocker } from './set-up-docker';
-import { untilAborted } from './until-aborted';
 
 /** Docker's certificates were just laid down and its port answers within seconds. */
 const DOCKER_DEADLINE_MS = 120_000;

@@ -1,10 +1,10 @@
 import { MachineState } from '../contract/machine-driver';
+import { untilAborted } from '../contract/until-aborted';
 import { dockerTarget, waitForDocker } from '../docker/docker-client';
 import { DriverError } from '../errors';
 import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { readAuthPaths } from './host-options';
-import { untilAborted } from './until-aborted';
 
 /** dockerd's start under emulation on a busy host took a minute. */
 const DOCKER_DEADLINE_MS = 240_000;

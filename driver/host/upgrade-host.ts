@@ -2,12 +2,12 @@ import { emptyConfig, mergeConfig } from '../config/driver-config';
 import { machinePaths } from '../config/machine-paths';
 import type { Logger } from '../contract/logger';
 import { MachineState } from '../contract/machine-driver';
+import { untilAborted } from '../contract/until-aborted';
 import { installIso, planIso } from '../iso/resolve';
 import { isoRequest } from '../lifecycle/iso-request';
 import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { dockerAnswers } from './run-host';
-import { untilAborted } from './until-aborted';
 
 export interface UpgradeOptions {
   readonly logger: Logger;

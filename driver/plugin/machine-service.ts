@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import type { Logger } from '../contract/logger';
 import type { MachineDriver } from '../contract/machine-driver';
+import { untilAborted } from '../contract/until-aborted';
 import { type GobType, type GobValue, gob } from '../gob';
 import { EMPTY, NOTHING, type RpcMethod, type RpcService, type RpcServices } from '../rpc';
 import { API_VERSION, DRIVER_OPTIONS, decodeFlagValues, encodeFlags, FLAG_LIST, SERVICE_NAMES } from './contract-types';
@@ -23,8 +24,10 @@ export function describeMachineService({ driver, logger, onClosed }: MachineServ
   const act = (perform: (driver: MachineDriver) => Promise<void>): RpcMethod => ({
     argument: EMPTY,
     reply: EMPTY,
-    handle: async () => {
-      await perform(await driver());
+    handle: async (_argument, caller) => {
+      const it = await driver();
+      // Of what a killed client had begun nobody will hear.
+      await untilAborted(it, caller, () => perform(it));
       return NOTHING;
     },
   });

@@ -34,6 +34,7 @@ export class ServerConnection {
   readonly #decoder: GobDecoder;
   readonly #encoder: GobEncoder;
   readonly #headDeadline: NodeJS.Timeout;
+  readonly #gone = new AbortController();
   /** Bytes of a head that has not ended yet; undefined once the gob stream has begun. */
   #head: Buffer | undefined = Buffer.alloc(0);
   /** The request whose argument comes next. */
@@ -51,7 +52,10 @@ export class ServerConnection {
     this.#definitions = this.#encoder.define(RESPONSE, EMPTY);
     this.#headDeadline = setTimeout(() => socket.destroy(), context.limits.headMs);
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => clearTimeout(this.#headDeadline));
+    socket.on('close', () => {
+      clearTimeout(this.#headDeadline);
+      this.#gone.abort();
+    });
   }
 
   /** Begins to read. */
@@ -141,7 +145,7 @@ export class ServerConnection {
   async #perform(request: Request, method: RpcMethod, argument: GobValue): Promise<void> {
     this.#callsInFlight += 1;
     try {
-      this.#answer(request, await method.handle(argument), method.reply);
+      this.#answer(request, await method.handle(argument, this.#gone.signal), method.reply);
     } catch (error) {
       this.#answerError(request, errorText(error));
     }

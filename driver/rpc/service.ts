@@ -4,8 +4,11 @@ import type { GobType, GobValue } from '../gob';
 export interface RpcMethod {
   readonly argument: GobType;
   readonly reply: GobType;
-  /** The argument fits its type. What is thrown reaches the caller as its message. */
-  handle(argument: GobValue): GobValue | Promise<GobValue>;
+  /**
+   * The argument fits its type. What is thrown reaches the caller as its message.
+   * @param caller aborts when its connection is gone: from then on nobody will read the reply.
+   */
+  handle(argument: GobValue, caller: AbortSignal): GobValue | Promise<GobValue>;
   /** Called when the reply has been handed to the socket. */
   afterReply?(): void;
 }

@@ -56,7 +56,10 @@ export async function startSshServer(options: TestSshServerOptions): Promise<Tes
   const keyPath = options.target?.keyPath ?? path.join(options.folder, 'id_rsa');
   const allowed = utils.parseKey(options.target === undefined ? makeKey(keyPath) : readFileSync(keyPath));
   if (allowed instanceof Error) throw allowed;
-  hostKey ??= utils.generateKeyPairSync('ed25519').private;
+  // Not by the library's own generator: one of some hundred Ed25519 keys it makes can't be read again.
+  hostKey ??= generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    .privateKey.export({ type: 'sec1', format: 'pem' })
+    .toString();
   const terminals: (PseudoTtyInfo | WindowChangeInfo)[] = [];
   const commands: string[] = [];
   const connections = new Set<Connection>();

@@ -145,7 +145,10 @@ const scenarios: Record<string, () => Promise<Record<string, unknown>>> = {
     const exits = (): string => JSON.stringify(board.exitCounts());
     await step(started, 'first tick', heard.until('tick'));
     await step(started, 'pause', board.pause());
-    const [said, before] = [heard.text, exits()];
+    const before = exits();
+    await aMoment();
+    // What the guest said before the pause is here by now.
+    const said = heard.text;
     await aMoment();
     const still = heard.text === said && exits() === before;
     const more = heard.untilMore();

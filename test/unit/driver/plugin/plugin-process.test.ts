@@ -8,6 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LaunchedPlugin, type LaunchOptions, launchPlugin } from '../../../../driver/client';
 import { MachineState } from '../../../../driver/contract/machine-driver';
+import { EMPTY, NOTHING, RpcClient } from '../../../../driver/rpc';
 import { type BuiltPlugin, buildFakePlugin } from './fixtures/build-fake-plugin';
 import type { FakePlan } from './fixtures/fake-driver';
 
@@ -193,6 +194,18 @@ describe('the end', () => {
     expect(performance.now() - begin).toBeGreaterThan(300);
     expect(journal()).toEqual(['create', 'abandon create', 'abandoned']);
     expect(lines.stderr.at(-1)).toBe('no sign of life of the client: the plugin ends');
+  });
+
+  test('a client that is gone is noticed at once, and its Create undone', async () => {
+    const { plugin, journal } = await start({ createUntil: path.join(folder, 'never') }, { heartbeatMs: 1000 });
+    const killed = await RpcClient.connect(plugin.address);
+    killed.call('RPCServerDriver.Create', NOTHING, EMPTY, EMPTY).catch(() => {});
+    await until(() => journal().length > 0);
+    await killed.close();
+    await until(() => journal().length === 3);
+    expect(journal()).toEqual(['create', 'abandon create', 'abandoned']);
+    // Somebody else may go on.
+    expect(await plugin.driver.getMachineName()).toBe('dev');
   });
 
   test('with heartbeats it stays', async () => {

@@ -17,7 +17,7 @@ function gate<T = void>() {
 let server: TestServer;
 afterEach(() => server.stop());
 
-type Method = (argument: GobValue) => GobValue | Promise<GobValue>;
+type Method = (argument: GobValue, caller: AbortSignal) => GobValue | Promise<GobValue>;
 
 async function serve(
   methods: Readonly<Record<string, Method>>,
@@ -100,6 +100,26 @@ describe('calls', () => {
     await call(client, 'S.Two').catch(() => {});
     expect(seen).toEqual(['S.One', 'S.Two']);
     await client.close();
+  });
+
+  test('hear when nobody will read their reply any more', async () => {
+    const heard: string[] = [];
+    const gone = gate();
+    const client = await serve({
+      Slow: async (_, caller) => {
+        caller.addEventListener('abort', () => gone.open());
+        heard.push(`begun ${caller.aborted}`);
+        await gone.passed;
+        heard.push(`gone ${caller.aborted}`);
+        return 0;
+      },
+    });
+    const lost = expect(call(client, 'S.Slow')).rejects.toThrow();
+    while (heard.length === 0) await sleep(5);
+    await client.close();
+    await lost;
+    await gone.passed;
+    expect(heard).toEqual(['begun false', 'gone true']);
   });
 
   test('beyond the limit wait until one is done', async () => {

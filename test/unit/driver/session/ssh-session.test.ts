@@ -49,7 +49,14 @@ afterAll(async () => {
   await server.close();
 });
 
-const env = (): NodeJS.ProcessEnv => ({ ...process.env, MACHINE_STORAGE_PATH: store, TERM: 'xterm-256color' });
+// A terminal of a person, wherever this test runs.
+const env = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  MACHINE_STORAGE_PATH: store,
+  TERM: 'xterm-256color',
+  CI: '',
+  NO_COLOR: '',
+});
 const hyperkit = (words: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
   run(HYPERKIT, words, { env: env(), ...options });
 function onTerminal(words: readonly string[], size: { rows?: number; cols?: number } = {}): Terminal {

@@ -1,4 +1,4 @@
-import type { MachineDriver } from '../contract/machine-driver';
+import type { MachineDriver } from './machine-driver';
 
 /**
  * Runs one of a driver's long operations; an abort makes the driver undo it, and the rejection is the signal's reason.
