@@ -15,17 +15,19 @@ prepare_vm() {
     append=$(grep -oP '(?:\t|\s{2})append\s+\K[[:print:]]+' "$work/isolinux.cfg")
 }
 
-# The disk as a driver makes it: an archive with the magic first, then holes.
+# make_disk FILE [empty]: the disk as a driver makes it: an archive with the magic
+# first, then holes. `empty`: without keys.
 make_disk() {
-    local disk=$1 dir=$work/handshake magic='boot2docker, please format-me'
+    local disk=$1 dir=$work/handshake magic='boot2docker, please format-me' keys='.ssh/authorized_keys .ssh/authorized_keys2'
+    [ "${2:-}" != empty ] || keys=''
     mkdir -p "$dir/.ssh"
     printf %s "$magic" >"$dir/$magic"
     chmod 0 "$dir/$magic"
     chmod 0700 "$dir/.ssh"
     install -m 0644 "$work/id_rsa.pub" "$dir/.ssh/authorized_keys"
     install -m 0644 "$work/id_rsa.pub" "$dir/.ssh/authorized_keys2"
-    (cd "$dir" && tar --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@0 -b 1 -cf "$disk" \
-        "$magic" .ssh/authorized_keys .ssh/authorized_keys2)
+    # shellcheck disable=SC2086 # two names
+    (cd "$dir" && tar --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@0 -b 1 -cf "$disk" "$magic" $keys)
     truncate -s 20G "$disk"
 }
 

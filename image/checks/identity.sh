@@ -1,0 +1,150 @@
+# A template and its clones: saved when it is quiet, restored, each made a machine
+# of its own. Sourced by check.
+
+# The parts of a machine that can be saved: its memory in a file, `on` for the one
+# whose memory it becomes, `off` for copies; the port for the identity.
+identity_parts() {
+    echo "-object memory-backend-file,id=ram,size=2048M,mem-path=$work/memory,share=$1 -machine memory-backend=ram" \
+        "-device vmgenid,guid=auto -chardev pipe,id=identity,path=$work/identity" \
+        "-device virtio-serial-pci -device virtserialport,chardev=identity,name=org.hyperkit.identity"
+}
+
+start_identity_vm() {
+    local disk=$1 share=$2
+    shift 2
+    rm -f "$work"/identity.in "$work"/identity.out
+    mkfifo "$work/identity.in" "$work/identity.out"
+    exec 7<>"$work/identity.in" 8<>"$work/identity.out"
+    # shellcheck disable=SC2046 # words of the command line
+    start_vm -kernel "$work/boot/vmlinuz" -initrd "$work/boot/initrd.img" -append "$append" $(iso_disk) \
+        -drive "if=none,id=data,file=$disk,format=raw,discard=unmap" -device virtio-blk-pci,drive=data \
+        $(identity_parts "$share") "$@"
+    qmp '"qmp_capabilities"'
+    qmp '"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":true},{"capability":"events","state":true}]}'
+}
+
+qmp() { printf '{"execute":%s}\n' "$1" >&5; }
+
+# wait_qmp SECONDS PATTERN
+wait_qmp() {
+    local deadline=$((SECONDS + $1))
+    until grep -qE -- "$2" "$work/qmp.log"; do
+        alive && [ $SECONDS -lt $deadline ] || return 1
+        sleep 0.01
+    done
+}
+
+# from_guest SECONDS: the next line on the identity's port, in $line.
+from_guest() { IFS= read -r -t "$1" line <&8; }
+
+save_template() {
+    local line=''
+    make_disk "$work/template.raw" empty
+    truncate -s 2048M "$work/memory"
+    start_identity_vm "$work/template.raw" on
+    from_guest 240 || true
+    if [ "$line" = 'quiet 1' ]; then pass 'a template becomes quiet'; note "after $(since "$started") s"; else fail 'a template becomes quiet' "$line" "$(tail -n 20 "$work/serial.log")"; return 1; fi
+    qmp "\"migrate\",\"arguments\":{\"uri\":\"exec:cat >$work/devices\"}"
+    if wait_qmp 60 '"status": "completed"'; then pass 'it can be saved'; else fail 'it can be saved' "$(cat "$work/qmp.log")"; return 1; fi
+    kill_vm
+    note "memory $(du -m "$work/memory" | cut -f1) MB, devices $(du -k "$work/devices" | cut -f1) kB, disk $(du -m "$work/template.raw" | cut -f1) MB"
+}
+
+# identity NAME: what the host sends, with names and numbers that end in NAME's.
+identity() {
+    local number=$1
+    printf '%s\n' 'identity 1' "hostname clone-$number" "machine-id $(printf '%032x' $((0xabc0 + number)))" \
+        "boot-id b0070000-0000-4000-8000-00000000000$number" "engine-id e0000000-0000-4000-8000-00000000000$number" \
+        "mac 02:00:00:00:00:0$number" "seed $(head -c 64 /dev/urandom | base64 -w 0)" \
+        "userdata $(head -c 4096 "$work/handshake.tar" | base64 -w 0)" end
+}
+
+restore_clone() {
+    local number=$1
+    cp --sparse=always "$work/template.raw" "$work/clone-$number.raw"
+    start_identity_vm "$work/clone-$number.raw" off -incoming defer
+    qmp "\"migrate-incoming\",\"arguments\":{\"uri\":\"exec:cat $work/devices\"}"
+    wait_qmp 30 '"RESUME"' || return 1
+    resumed=$(now)
+}
+
+# answer_guest FILE: the clock when it asks, until it says done or failed; all it
+# says goes to the file.
+answer_guest() {
+    local line
+    : >"$1"
+    while from_guest 30; do
+        [ "$line" != clock ] || echo "clock $EPOCHREALTIME" >&7
+        echo "$line" >>"$1"
+        case $line in done | failed*) return ;; esac
+    done
+}
+
+# The best of ten questions over one connection: milliseconds between the clocks,
+# and half of the way there and back, which is how far off that may be.
+clock_error() {
+    local time='' before after
+    coproc CLOCK { timeout 60 ssh "${ssh_options[@]}" "docker@$address" -i "$work/id_rsa" -p $ssh_port 'bash -c "while read -r _; do echo \$EPOCHREALTIME; done"'; }
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        before=$EPOCHREALTIME
+        echo >&"${CLOCK[1]}"
+        read -r -t 30 time <&"${CLOCK[0]}"
+        after=$EPOCHREALTIME
+        echo "$before $time $after"
+    done | awk '{ way = ($3 - $1) * 500; if (!best || way < best) { best = way; off = ($2 - ($1 + $3) / 2) * 1000 } } END { printf "%.1f %.1f\n", off, best }'
+    kill "$CLOCK_PID" 2>/dev/null || true
+}
+
+clock_is_right() {
+    clock_error >"$work/clock"
+    awk '{ off = $1 < 0 ? -$1 : $1; exit !(NF == 2 && off - $2 < 50) }' "$work/clock"
+}
+
+# What no two machines may have in common, one per line.
+marks='hostname
+cat /etc/machine-id /proc/sys/kernel/random/boot_id /sys/class/net/eth0/address
+cat /var/lib/boot2docker/ssh/*.pub
+sudo cat /var/lib/boot2docker/ssh/*_key | sha256sum
+sudo sha256sum /var/lib/boot2docker/tls/serverkey.pem
+docker info --format "{{.ID}}"
+docker info --format "{{.Name}}"
+sudo cat /var/lib/docker/engine-id; echo
+sudo blkid -s UUID -o value $(sudo blkid -L boot2docker-data)
+ip -6 -o addr show dev eth0 scope link | grep -o "fe80[^ ]*"
+head -c 32 /dev/urandom | base64
+docker network create --label mark x
+sudo umount /proc/sys/kernel/random/boot_id && cat /proc/sys/kernel/random/boot_id'
+
+check_clone() {
+    local number=$1 said=$work/said-$1
+    if restore_clone "$number"; then pass "clone $number resumes"; else fail "clone $number resumes" "$(cat "$work/qmp.log" "$work/qemu.log")"; return 1; fi
+    identity "$number" >&7
+    answer_guest "$said"
+    if grep -qx 'done' "$said"; then pass 'it is a machine of its own'; note "from its first turn to that: $(since "$resumed") s"; else fail 'it is a machine of its own' "$(cat "$said")"; return 1; fi
+    if wait_tls 60; then pass 'TLS answers'; note "after $(since "$resumed") s"; else fail 'TLS answers'; fi
+    if wait_ssh 60; then pass 'SSH answers'; note "after $(since "$resumed") s"; else fail 'SSH answers'; return 1; fi
+    guest 'cat /run/boot.log' | sed 's/^/          /'
+    ok 'its clock is right within 50 ms' clock_is_right
+    note "it is off by $(tr ' ' '/' <"$work/clock") ms / half of the way there and back"
+    gives 'it has the name it was given' "^clone-$number\$" guest hostname
+    gives "its engine tells the id it was given" "^e0000000-0000-4000-8000-00000000000$number\$" guest 'docker info --format "{{.ID}}"'
+    gives 'it has the boot id it was given' "^b0070000.*$number\$" guest 'cat /proc/sys/kernel/random/boot_id'
+    gives 'it has the MAC it was given' "^02:00:00:00:00:0$number\$" guest 'cat /sys/class/net/eth0/address'
+    gives 'host keys are those it told' '^same$' guest "for t in ecdsa ed25519; do ssh-keygen -lf /var/lib/boot2docker/ssh/ssh_host_\${t}_key.pub | cut -d' ' -f2; done | cmp - <(echo '$(sed -n 's/^fact hostkey-[a-z0-9]* //p' "$said")') && echo same"
+    guest "$marks" >"$work/marks-$number"
+    sed -n 's/^fact //p' "$said" >>"$work/marks-$number"
+}
+
+check_identity() {
+    local number
+    tar -cf "$work/handshake.tar" -T /dev/null
+    make_disk "$work/any.raw"
+    head -c 4096 "$work/any.raw" >"$work/handshake.tar"
+    save_template || return 0
+    for number in 1 2; do
+        check_clone "$number" || { kill_vm; return 0; }
+        [ "$number" = 2 ] || kill_vm
+    done
+    gives 'two clones have nothing in common' '^$' comm -12 <(sort "$work/marks-1") <(sort "$work/marks-2")
+    end_by_power_button
+}
