@@ -1,7 +1,7 @@
 import { EngineError } from '../errors';
 import { boardArguments, refuseImpossible } from '../hypervisors/qemu/board-arguments';
 import { connectInput } from '../hypervisors/qemu/connect-input';
-import { prepareQemu } from '../hypervisors/qemu/qemu-hypervisor';
+import { prepareQemu } from '../hypervisors/qemu/prepare-qemu';
 import { type QemuVm, startQemu } from '../hypervisors/qemu/qemu-vm';
 import { openQemuNics, type QemuNics } from './qemu-nics';
 import type { BoardEnd, BoardEngine, RunningBoard } from './running-board';

@@ -1,13 +1,19 @@
 import type { SerialLine } from '../console/serial-line';
+import { EngineError } from '../errors';
 import type { ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
 import { isPausable } from '../hypervisors/pausable';
+import { isWarm } from '../hypervisors/warm-starts';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
 import type { MachineNetwork } from './machine-network';
+import { newIdentity } from './new-identity';
 import { openPublishedPorts } from './published-ports';
 import { ResetGuard } from './reset-guard';
 import type { StateKeeper } from './state-keeper';
 import type { VmControls } from './vm-controls';
+
+/** Emulated on a busy host a copy takes some seconds; one that takes longer is given up, and its machine boots. */
+const RESTORE_DEADLINE_MS = 40_000;
 
 export interface Supervision {
   readonly spec: VmSpec;
@@ -32,7 +38,7 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
   for (let resets = 0; ; resets++) {
     let vm: RunningVm;
     try {
-      vm = await startVm(supervision);
+      vm = await (resets === 0 && supervision.spec.warm !== undefined ? restoreVm : startVm)(supervision);
     } catch (error) {
       if (resets === 0) throw error;
       if (controls.stopped.aborted) return { kind: 'killed' };
@@ -50,6 +56,22 @@ async function startVm({ spec, hypervisor, console, network }: Supervision): Pro
   const macAddress = network?.macAddress ?? spec.network.macAddress;
   const known = { ...spec, network: { ...spec.network, macAddress } };
   return await hypervisor.start(known, { console, cable: network?.cable });
+}
+
+async function restoreVm(supervision: Supervision): Promise<RunningVm> {
+  const { spec, hypervisor, console, network, log } = supervision;
+  const { warm } = spec;
+  if (warm === undefined || !isWarm(hypervisor) || network === undefined) {
+    throw new EngineError(
+      'HK_RESTORE_FAILED',
+      `cannot restore machine "${spec.name}": ${hypervisor.name} can't do it here`,
+    );
+  }
+  const saved = { folder: warm.image, deadlineMs: RESTORE_DEADLINE_MS };
+  const identity = newIdentity(spec, network.macAddress, warm.authorizedKeys);
+  const { vm, facts } = await hypervisor.warm.restore(spec, { console, cable: network.cable }, saved, identity);
+  log(`restored from ${warm.image}; ${[...facts].map(([key, value]) => `${key} ${value}`).join(', ')}`);
+  return vm;
 }
 
 async function runVm(vm: RunningVm, resets: number, supervision: Supervision): Promise<ExitReason> {

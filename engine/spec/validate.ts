@@ -89,6 +89,7 @@ const schema = v.strictObject({
   cdroms: v.pipe(v.array(file, 'must be a list'), v.maxLength(4, 'must be at most 4 drives')),
   network,
   hypervisor: v.picklist(['auto', 'native', 'qemu'], 'must be auto, native or qemu'),
+  warm: v.optional(v.strictObject({ image: file, authorizedKeys: v.pipe(text, v.maxBytes(2000, 'is too long')) })),
   accelerator: v.picklist(['auto', 'kvm', 'hvf', 'tcg'], 'must be auto, kvm, hvf or tcg'),
 });
 

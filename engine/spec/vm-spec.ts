@@ -46,6 +46,14 @@ export interface NetworkSpec {
   readonly hostPorts?: 'all' | readonly number[] | undefined;
 }
 
+/** How a machine begins that goes on from a warm image instead of booting. Its first disk is a copy of the image's. */
+export interface WarmSpec {
+  /** Folder of the image. */
+  readonly image: string;
+  /** Line of the SSH public key of user docker. */
+  readonly authorizedKeys: string;
+}
+
 /**
  * Everything that defines one virtual machine, and the only thing a hypervisor back end is given.
  * All front doors (docker-machine flags, minikube's JSON, HyperKit's command line, verbs) end in this type.
@@ -65,4 +73,6 @@ export interface VmSpec {
   readonly network: NetworkSpec;
   readonly hypervisor: HypervisorChoice;
   readonly accelerator: AcceleratorChoice;
+  /** Undefined: it boots. It counts for the first start only; after a reset of its guest every machine boots. */
+  readonly warm?: WarmSpec | undefined;
 }

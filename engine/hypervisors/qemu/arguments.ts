@@ -1,4 +1,5 @@
 import type { VmSpec } from '../../spec/vm-spec';
+import { IDENTITY_PORT } from '../identity-channel';
 
 /** How QEMU executes guest code, decided. */
 export type QemuAccelerator = 'kvm' | 'hvf' | 'tcg';
@@ -7,6 +8,10 @@ export type QemuAccelerator = 'kvm' | 'hvf' | 'tcg';
 export const QMP_FD = 3;
 export const CONSOLE_FD = 4;
 export const NIC_FD = 5;
+/** Of a guest that can be saved, and of its copies. */
+export const IDENTITY_FD = 6;
+/** What a copy is read from. */
+export const SAVED_FD = 7;
 
 /** Name of the guest's network in QEMU. */
 export const NETDEV = 'net0';
@@ -17,6 +22,18 @@ export interface QemuHost {
   readonly sandbox: boolean;
   /** MTU of the network that the NIC is given by NIC_FD; undefined: QEMU's own network. */
   readonly nicMtu: number | undefined;
+  /** Undefined: the guest boots, and can't be saved. */
+  readonly warm?: WarmGuest;
+}
+
+/** A guest that will be saved, or a copy of one. */
+export interface WarmGuest {
+  /** File of the guest's memory. */
+  readonly memory: string;
+  /** A template writes to the file; copies change only what they see of it. */
+  readonly role: 'template' | 'copy';
+  /** UUID, the VM generation ID. */
+  readonly generation: string;
 }
 
 /**
@@ -30,7 +47,7 @@ export function qemuArguments(spec: VmSpec, host: QemuHost): string[] {
     ...(host.sandbox ? ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'] : []),
     // q35 boots a little faster than pc under TCG, and its AHCI finds a CD-ROM drive 7 s sooner than virtio-scsi.
     // Without HPET Linux takes the ACPI timer, which costs less to emulate.
-    ...['-machine', 'q35,hpet=off'],
+    ...['-machine', `q35,hpet=off${host.warm === undefined ? '' : ',memory-backend=memory'}`],
     ...['-accel', host.accelerator === 'tcg' ? 'tcg,thread=multi' : host.accelerator],
     ...['-cpu', cpuModel(host.accelerator)],
     ...['-smp', `cpus=${spec.vcpus},sockets=1,cores=${spec.vcpus},threads=1`],
@@ -46,6 +63,19 @@ export function qemuArguments(spec: VmSpec, host: QemuHost): string[] {
     ...networkArguments(spec, host.nicMtu),
     ...spec.disks.flatMap(({ path, readOnly }, index) => diskArguments(`disk${index}`, path, readOnly)),
     ...spec.cdroms.flatMap((path, index) => cdromArguments(index, path)),
+    ...(host.warm === undefined ? [] : warmArguments(spec, host.warm)),
+  ];
+}
+
+/** Behind all other devices, so that each of those is where it is in a guest that boots. */
+function warmArguments(spec: VmSpec, { memory, role, generation }: WarmGuest): string[] {
+  const size = `size=${spec.memoryMiB}M,mem-path=${escapeValue(memory)},share=${role === 'template' ? 'on' : 'off'}`;
+  return [
+    ...['-object', `memory-backend-file,id=memory,${size}`],
+    ...['-device', `vmgenid,guid=${generation}`],
+    ...['-device', 'virtio-serial-pci,max_ports=2', '-chardev', `socket,id=identity,fd=${IDENTITY_FD}`],
+    ...['-device', `virtserialport,chardev=identity,name=${IDENTITY_PORT}`],
+    ...(role === 'copy' ? ['-incoming', 'defer'] : []),
   ];
 }
 

@@ -1,23 +1,18 @@
 import { EngineError } from '../../errors';
-import type { AcceleratorChoice } from '../../spec/vm-spec';
-import { chooseAccelerator } from '../accelerator';
+import type { AcceleratorChoice, VmSpec } from '../../spec/vm-spec';
 import type { Hypervisor } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
+import type { WarmHypervisor } from '../warm-starts';
 import type { QemuAccelerator } from './arguments';
 import { checkPorts } from './check-ports';
-import { findQemu } from './find-qemu';
-import { inspectQemu, type QemuBuild } from './qemu-build';
+import { prepareQemu, type QemuPreparation, type UsableQemu } from './prepare-qemu';
 import { startQemuVm } from './qemu-vm';
+import { createWarmQemu } from './warm-qemu';
 
 const RANKS: Readonly<Record<QemuAccelerator, number>> = { kvm: 110, hvf: 110, tcg: 10 };
 
-/** What of QEMU is here and how it will run guests. */
-export type QemuPreparation =
-  | { readonly usable: true; readonly build: QemuBuild; readonly accelerator: QemuAccelerator; readonly note: string }
-  | { readonly usable: false; readonly reason: string };
-
 /** QEMU as a child process, controlled over QMP. */
-export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
+export function createQemuHypervisor(surroundings: Surroundings): Hypervisor | WarmHypervisor {
   const prepared = new Map<AcceleratorChoice, Promise<QemuPreparation>>();
 
   /** Once per process and choice: a guest that resets starts again with what was found first. */
@@ -25,6 +20,12 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
     const preparation = prepared.get(choice) ?? prepareQemu(choice, surroundings);
     prepared.set(choice, preparation);
     return await preparation;
+  };
+
+  const requireQemu = async ({ name, accelerator }: Pick<VmSpec, 'name' | 'accelerator'>): Promise<UsableQemu> => {
+    const preparation = await prepare(accelerator);
+    if (preparation.usable) return preparation;
+    throw new EngineError('HK_NO_HYPERVISOR', `cannot start machine "${name}": ${preparation.reason}`);
   };
 
   return {
@@ -37,27 +38,11 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor {
       return { usable: true, summary: `QEMU ${build.version}, ${note}`, rank: RANKS[accelerator] };
     },
     async start(spec, attachments) {
-      const preparation = await prepare(spec.accelerator);
-      if (!preparation.usable)
-        throw new EngineError('HK_NO_HYPERVISOR', `cannot start machine "${spec.name}": ${preparation.reason}`);
+      const qemu = await requireQemu(spec);
       if (attachments.cable === undefined) await checkPorts(spec.network);
-      return await startQemuVm(spec, attachments, preparation.build, preparation.accelerator, surroundings);
+      return await startQemuVm(spec, attachments, qemu, surroundings);
     },
+    // Elsewhere there is no network of ours, and QEMU's own can't be restored into another one's ports.
+    ...(process.platform === 'linux' && { warm: createWarmQemu(requireQemu, surroundings) }),
   };
-}
-
-/** Finds QEMU, looks at it, and decides how it runs guests. Never throws. */
-export async function prepareQemu(
-  choice: AcceleratorChoice,
-  surroundings: Pick<Surroundings, 'machineProgram'>,
-): Promise<QemuPreparation> {
-  const qemu = findQemu();
-  if (!qemu.found) return { usable: false, reason: `QEMU: ${qemu.reason}` };
-  const [inspected, decision] = await Promise.all([
-    inspectQemu(qemu.program),
-    chooseAccelerator(choice, surroundings.machineProgram),
-  ]);
-  if (!inspected.usable) return { usable: false, reason: `QEMU: ${inspected.reason}` };
-  if (!decision.usable) return decision;
-  return { usable: true, build: inspected.build, accelerator: decision.accelerator, note: decision.note };
 }

@@ -16,8 +16,8 @@ export interface ProcessEnd {
 export interface QemuWires {
   /** Where each serial port's output goes. */
   readonly consoles: ReadonlyArray<(bytes: Uint8Array) => void>;
-  /** Stay the caller's. */
-  readonly lent: readonly number[];
+  /** Descriptors, which stay the caller's; `channel` stands for one end of a new socket pair. */
+  readonly lent: ReadonlyArray<number | 'channel'>;
 }
 
 /** A QEMU process and its pipes. */
@@ -27,6 +27,8 @@ export interface QemuProcess {
   readonly qmp: Duplex;
   /** Our end of each serial port; output is on its way to its sink already. */
   readonly serials: readonly Duplex[];
+  /** Our ends of the channels. */
+  readonly channels: readonly Duplex[];
   readonly lastWords: LastWords;
   /** Ends it at once. */
   kill(): void;
@@ -44,16 +46,19 @@ export async function startQemuProcess(
   const prefix = await parentDeathPrefix();
   const [command = program, ...words] = [...prefix, program, ...qemuArguments];
   surroundings.signal?.throwIfAborted();
+  const ends = lent.map((end) => (end === 'channel' ? 'pipe' : end));
   const child = spawn(command, words, {
     // Messages in English, whatever the user speaks: some are recognised.
     env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },
     cwd: '/',
     detached: surroundings.ownSession === true && prefix.length > 0,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...consoles.map(() => 'pipe' as const), ...lent],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...consoles.map(() => 'pipe' as const), ...ends],
   });
   if (child.pid !== undefined) surroundings.onChild?.(child.pid);
   const [, output, errors, qmp] = child.stdio;
   const serials = child.stdio.slice(4, 4 + consoles.length) as Duplex[];
+  const lentFrom = 4 + consoles.length;
+  const channels = lent.flatMap((end, at) => (end === 'channel' ? [child.stdio[lentFrom + at] as Duplex] : []));
   const lastWords = new LastWords();
   for (const stream of [output, errors]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -63,11 +68,12 @@ export async function startQemuProcess(
   }
   for (const [index, serial] of serials.entries()) serial?.on('data', (chunk: Buffer) => consoles[index]?.(chunk));
   // A reset of these pipes means that the process is going; `ended` tells how.
-  for (const stream of [output, errors, ...serials]) stream?.on('error', () => undefined);
+  for (const stream of [output, errors, ...serials, ...channels]) stream?.on('error', () => undefined);
   return {
     pid: child.pid,
     qmp: qmp as Duplex,
     serials,
+    channels,
     lastWords,
     kill: () => void child.kill('SIGKILL'),
     ended: waitForEnd(child),

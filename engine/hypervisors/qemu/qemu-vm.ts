@@ -4,8 +4,9 @@ import type { VmSpec } from '../../spec/vm-spec';
 import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
-import { NETDEV, type QemuAccelerator, qemuArguments } from './arguments';
+import { NETDEV, type QemuAccelerator, qemuArguments, type WarmGuest } from './arguments';
 import { connectInput } from './connect-input';
+import type { UsableQemu } from './prepare-qemu';
 import type { QemuBuild } from './qemu-build';
 import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
 import { type ProcessEnd, type QemuProcess, type QemuWires, startQemuProcess } from './qemu-process';
@@ -15,23 +16,38 @@ const START_DEADLINE_MS = 30_000;
 /** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
 const RETRY_FULL_DISK_MS = 15_000;
 
+/** How a guest that can be saved, or a copy of one, differs from others. */
+export interface WarmEntry {
+  readonly guest: WarmGuest;
+  /** What a copy is read from; stays the caller's. */
+  readonly savedFd?: number;
+  readonly enter?: (vm: QemuVm) => Promise<void>;
+}
+
 /** Starts QEMU for a machine and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemuVm(
   spec: VmSpec,
   { console, cable }: Attachments,
-  build: QemuBuild,
-  accelerator: QemuAccelerator,
+  { build, accelerator }: Pick<UsableQemu, 'build' | 'accelerator'>,
   surroundings: Surroundings,
-): Promise<PausableVm> {
+  warm?: WarmEntry,
+): Promise<QemuVm> {
   const socket = cable?.openSocket();
+  const nic = socket === undefined ? [] : [socket.fd];
+  const state = warm?.savedFd === undefined ? [] : [warm.savedFd];
+  const host = { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu, ...(warm && { warm: warm.guest }) };
   const start: QemuStart = {
     name: spec.name,
     memoryMiB: spec.memoryMiB,
     build,
     accelerator,
-    commandLine: qemuArguments(spec, { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu }),
-    wires: { consoles: [(bytes) => console.write(bytes)], lent: socket === undefined ? [] : [socket.fd] },
+    commandLine: qemuArguments(spec, host),
+    wires: {
+      consoles: [(bytes) => console.write(bytes)],
+      lent: warm === undefined ? nic : [...nic, 'channel', ...state],
+    },
     ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
+    ...(warm?.enter && { enter: warm.enter }),
   };
   try {
     const vm = await startQemu(start, surroundings);
@@ -54,6 +70,8 @@ export interface QemuStart {
   readonly wires: QemuWires;
   /** The host's address of the ports of QEMU's own network; undefined: it has none. */
   readonly ownNetwork: string | undefined;
+  /** Resolves when the guest runs; unless told, QEMU has to run it by itself. */
+  readonly enter?: (vm: QemuVm) => Promise<void>;
 }
 
 /** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
@@ -71,7 +89,8 @@ export async function startQemu(start: QemuStart, surroundings: Surroundings): P
     signal?.addEventListener('abort', onAbort);
   });
   try {
-    await Promise.race([vm.connect(START_DEADLINE_MS), endedEarly, abandoned]);
+    const entered = start.enter === undefined ? vm.connect(START_DEADLINE_MS) : start.enter(vm);
+    await Promise.race([entered, endedEarly, abandoned]);
     return vm;
   } catch (error) {
     // When QEMU gives up by itself its pipes break first: its own words are worth the wait for its end.
@@ -99,6 +118,7 @@ export class QemuVm implements PausableVm {
   #listener: ((state: RunState) => void) | undefined;
   #retry: NodeJS.Timeout | undefined;
   #diskFull = false;
+  #migrated: ((status: unknown) => void) | undefined;
 
   /** @param bindAddress where the ports of QEMU's own network are; undefined: it has none. */
   constructor(qemu: QemuProcess, backend: string, bindAddress: string | undefined) {
@@ -128,6 +148,44 @@ export class QemuVm implements PausableVm {
   /** Our ends of its serial ports, for what is typed. */
   get serials(): readonly Duplex[] {
     return this.#qemu.serials;
+  }
+
+  /** Our ends of its channels. */
+  get channels(): readonly Duplex[] {
+    return this.#qemu.channels;
+  }
+
+  /** Stops the guest and writes the state of everything but its memory, which is a file, to a unix socket. */
+  async sendState(socketPath: string): Promise<void> {
+    await this.#qmp.execute('stop');
+    await this.#leaveMemoryOut();
+    const migrated = this.#migration();
+    await this.#qmp.execute('migrate', undefined, { uri: `unix:${socketPath}` });
+    await migrated;
+  }
+
+  /** The other way round, from a descriptor that QEMU inherited; resolves when the guest goes on. */
+  async receiveState(fd: number): Promise<void> {
+    await this.#qmp.connect(START_DEADLINE_MS);
+    await this.#leaveMemoryOut();
+    const migrated = this.#migration();
+    await this.#qmp.execute('migrate-incoming', undefined, { uri: `fd:${fd}` });
+    await migrated;
+    await this.resume();
+  }
+
+  async #leaveMemoryOut(): Promise<void> {
+    const capabilities = ['x-ignore-shared', 'events'].map((capability) => ({ capability, state: true }));
+    await this.#qmp.execute('migrate-set-capabilities', undefined, { capabilities });
+  }
+
+  async #migration(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#migrated = (status) => {
+        if (status === 'completed') resolve();
+        if (status === 'failed') reject(new Error('QEMU could not carry the state over'));
+      };
+    });
   }
 
   /** Two bytes of an I/O port, as a CPU of the guest would read them. */
@@ -187,6 +245,9 @@ export class QemuVm implements PausableVm {
     switch (name) {
       case 'SHUTDOWN':
         this.#shutdownReason ??= typeof data.reason === 'string' ? data.reason : 'guest-shutdown';
+        return;
+      case 'MIGRATION':
+        this.#migrated?.(data.status);
         return;
       case 'BLOCK_IO_ERROR':
         // The default policy stops the guest when the host has no space (QEMU's werror=enospc) instead of failing its writes.

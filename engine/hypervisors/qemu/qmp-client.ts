@@ -10,6 +10,9 @@ interface QmpCommands {
   readonly stop: unknown;
   readonly cont: unknown;
   readonly 'human-monitor-command': string;
+  readonly 'migrate-set-capabilities': unknown;
+  readonly migrate: unknown;
+  readonly 'migrate-incoming': unknown;
 }
 
 type QmpCommand = keyof QmpCommands;

@@ -1,0 +1,171 @@
+import {
+  closeSync,
+  createWriteStream,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { EngineError } from '../../errors';
+import type { VmSpec } from '../../spec/vm-spec';
+import type { Attachments } from '../hypervisor';
+import { IdentityChannel } from '../identity-channel';
+import type { Surroundings } from '../surroundings';
+import {
+  type GuestIdentity,
+  type IdentityFacts,
+  type RestoredVm,
+  SAVED_DEVICES,
+  SAVED_MEMORY,
+  type SavedGuest,
+  type WarmStarts,
+} from '../warm-starts';
+import { SAVED_FD } from './arguments';
+import type { UsableQemu } from './prepare-qemu';
+import { type QemuVm, startQemuVm } from './qemu-vm';
+
+/** A VM generation ID for templates: each copy has one of its own. */
+const NO_GENERATION = '00000000-0000-0000-0000-000000000000';
+
+type RequireQemu = (spec: Pick<VmSpec, 'name' | 'accelerator'>) => Promise<UsableQemu>;
+
+/**
+ * Saved guests under QEMU: their memory is a file, of which each copy has a private mapping, so that copies share what
+ * none of them has changed; the state of everything else is QEMU's migration stream.
+ */
+export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundings): WarmStarts {
+  return {
+    async fingerprint({ accelerator: choice }) {
+      const { build, accelerator } = await requireQemu({ name: 'of a warm image', accelerator: choice });
+      const { size, mtimeMs } = statSync(build.program);
+      const cpu = accelerator === 'tcg' ? 'emulated' : (os.cpus()[0]?.model ?? 'unknown');
+      return { engine: `qemu ${build.version}`, program: `${build.program} ${size} ${mtimeMs}`, accelerator, cpu };
+    },
+
+    async save(spec, attachments, { folder, deadlineMs }) {
+      requireCable(attachments);
+      const qemu = await requireQemu(spec);
+      const memory = path.join(folder, SAVED_MEMORY);
+      writeFileSync(memory, '', { mode: 0o600, flag: 'wx' });
+      truncateSync(memory, spec.memoryMiB * 1024 * 1024);
+      const guest = { memory, role: 'template', generation: NO_GENERATION } as const;
+      const vm = await startQemuVm(spec, attachments, qemu, surroundings, { guest });
+      try {
+        const ended = vm.exited.then(({ kind }) => Promise.reject(new Error(`the guest ended: ${kind}`)));
+        const saved = quietAndSaved(vm, path.join(folder, SAVED_DEVICES));
+        await within(deadlineMs, 'it did not become quiet', Promise.race([saved, ended]));
+      } catch (cause) {
+        const text = `cannot save machine "${spec.name}": ${(cause as Error).message}`;
+        throw new EngineError('HK_HYPERVISOR_FAILED', text, { cause });
+      } finally {
+        await vm.kill();
+      }
+      await synced(memory);
+    },
+
+    async restore(spec, attachments, saved, identity) {
+      try {
+        requireCable(attachments);
+        return await restoreCopy(spec, attachments, await requireQemu(spec), surroundings, saved, identity);
+      } catch (cause) {
+        surroundings.signal?.throwIfAborted();
+        const text = `cannot restore machine "${spec.name}" from ${saved.folder}: ${(cause as Error).message}`;
+        throw new EngineError('HK_RESTORE_FAILED', text, { cause });
+      }
+    },
+  };
+}
+
+async function restoreCopy(
+  spec: VmSpec,
+  attachments: Attachments,
+  qemu: UsableQemu,
+  surroundings: Surroundings,
+  { folder, deadlineMs }: SavedGuest,
+  identity: GuestIdentity,
+): Promise<RestoredVm> {
+  let facts: IdentityFacts = new Map();
+  const enter = async (vm: QemuVm): Promise<void> => {
+    const channel = identityChannel(vm);
+    const become = async (): Promise<void> => {
+      await vm.receiveState(SAVED_FD);
+      facts = await channel.impart(identity);
+    };
+    await within(deadlineMs, 'it took too long', become());
+  };
+  const guest = { memory: path.join(folder, SAVED_MEMORY), role: 'copy', generation: identity.generation } as const;
+  const savedFd = openSync(path.join(folder, SAVED_DEVICES), 'r');
+  try {
+    const vm = await startQemuVm(spec, attachments, qemu, surroundings, { guest, savedFd, enter });
+    for (const end of vm.channels) end.destroy();
+    return { vm, facts };
+  } finally {
+    closeSync(savedFd);
+  }
+}
+
+async function quietAndSaved(vm: QemuVm, file: string): Promise<void> {
+  await identityChannel(vm).quiet();
+  // A unix socket's name has to be short, and QEMU 7 knows no other way that its own sandbox leaves open.
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'hyperkit-'));
+  const name = path.join(folder, 'state');
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(name, resolve));
+    await Promise.all([receiveInto(server, file), vm.sendState(name)]);
+    await synced(file);
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function receiveInto(server: Server, file: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('connection', (socket) => {
+      pipeline(socket, createWriteStream(file, { flags: 'wx', mode: 0o600 })).then(resolve, reject);
+    });
+  });
+}
+
+/** Its content outlives a power cut. */
+async function synced(file: string): Promise<void> {
+  const handle = await open(file, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function identityChannel(vm: QemuVm): IdentityChannel {
+  const [port] = vm.channels;
+  if (port === undefined) throw new Error('QEMU was started without the channel');
+  return new IdentityChannel(port);
+}
+
+function requireCable({ cable }: Attachments): void {
+  if (cable === undefined) throw new Error("only guests in a network of ours can be saved, not those in QEMU's own");
+}
+
+async function within<Value>(deadlineMs: number, late: string, work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      work,
+      new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`${late}, more than ${deadlineMs / 1000} s`)), deadlineMs);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}
