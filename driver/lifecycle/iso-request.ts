@@ -8,15 +8,24 @@ export function builtIso(): string {
   return path.join(cacheFolder(), 'boot2docker.iso');
 }
 
-/** What the ISO code needs to know of a machine. A URL may end in `#sha256=` and the hex digits its content must have. */
+/** What the ISO code needs to know of a machine. */
 export function isoRequest(context: MachineContext): IsoRequest {
-  const [, url = '', checksum] = /^(.*?)(?:#sha256=([0-9a-fA-F]{64}))?$/s.exec(context.config.Boot2DockerURL) ?? [];
+  return isoRequestOf(context.config.StorePath, context.config.Boot2DockerURL, context);
+}
+
+/** @param given may end in `#sha256=` and the hex digits that its content must have */
+export function isoRequestOf(
+  storePath: string,
+  given: string,
+  { logger, signal }: Pick<MachineContext, 'logger' | 'signal'>,
+): IsoRequest {
+  const [, url = '', checksum] = /^(.*?)(?:#sha256=([0-9a-fA-F]{64}))?$/s.exec(given) ?? [];
   return {
-    storePath: context.config.StorePath,
+    storePath,
     url,
     ...(checksum === undefined ? {} : { expectedSha256: checksum.toLowerCase() }),
     bundledIsos: [builtIso()],
-    logger: context.logger,
-    signal: context.signal,
+    logger,
+    signal,
   };
 }

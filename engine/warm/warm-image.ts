@@ -17,8 +17,8 @@ export const IMAGE_RECORD = 'image.json';
 
 const SAVED_FILES = [SAVED_MEMORY, SAVED_DEVICES, SAVED_DISK] as const;
 const MAX_RECORD_BYTES = 64 * 1024;
-/** Nobody changes an image; machines map its memory. */
-const FILE_MODE = 0o400;
+/** QEMU opens the memory for writing, though a copy's changes never get there. */
+const FILE_MODE = 0o600;
 
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
