@@ -36,6 +36,27 @@ test('hardware gets the host’s CPU, a build without seccomp no sandbox', () =>
   expect(words).not.toContain('-sandbox');
 });
 
+test('a template, and a copy of it, differ in what becomes of their memory', () => {
+  const generation = 'a5f0c0de-0000-4000-8000-000000000001';
+  const words = (role: 'template' | 'copy'): string[] =>
+    qemuArguments(spec, {
+      accelerator: 'tcg',
+      sandbox: true,
+      nicMtu: 65_520,
+      warm: { memory: '/c/a,b/memory', role, generation },
+    });
+  const [template, copy] = [words('template'), words('copy')];
+  expect(copy).toContain('memory-backend-file,id=memory,size=1024M,mem-path=/c/a,,b/memory,share=off');
+  expect(template.slice(template.indexOf('-object', template.lastIndexOf('ide-cd,bus=ide.0,drive=cd0')))).toEqual([
+    ...['-object', 'memory-backend-file,id=memory,size=1024M,mem-path=/c/a,,b/memory,share=on'],
+    ...['-device', `vmgenid,guid=${generation}`],
+    ...['-device', 'virtio-serial-pci,max_ports=2', '-chardev', 'socket,id=identity,fd=6'],
+    ...['-device', 'virtserialport,chardev=identity,name=org.hyperkit.identity'],
+  ]);
+  const same = (list: string[]): string[] => list.map((word) => word.replace(/share=o\w+/, ''));
+  expect(same(copy)).toEqual([...same(template), '-incoming', 'defer']);
+});
+
 test('no text can leave its own value', () => {
   // The inverse: QEMU's reading of a value up to the next single comma.
   const readValue = (text: string): string => (/^(?:[^,]|,,)*/.exec(text)?.[0] ?? '').replaceAll(',,', ',');
