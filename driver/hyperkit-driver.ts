@@ -74,6 +74,7 @@ class HyperkitDriver implements MachineDriver {
     config.Cmdline = options.commandLine;
     config.Engine = options.engine;
     config.Accel = options.accelerator;
+    config.Warm = options.warm;
     config.BindAddress = options.bindAddress;
     config.VpnKitSock = options.vpnkitSock;
     config.HostPorts = options.hostPorts;

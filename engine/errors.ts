@@ -7,6 +7,7 @@ export type EngineErrorCode =
   | 'HK_DISK_FAILED'
   | 'HK_NO_HYPERVISOR'
   | 'HK_HYPERVISOR_FAILED'
+  | 'HK_WARM_FAILED'
   | 'HK_RESTORE_FAILED'
   | 'HK_MACHINE_RUNNING'
   | 'HK_MACHINE_FAILED'

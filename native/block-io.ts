@@ -18,6 +18,10 @@ export const IOVEC_BYTES = 16;
 
 const LOCK_NB = 4;
 const SEEK_END = 2;
+// include/uapi/linux/fs.h; ENXIO of asm-generic/errno-base.h: there is no data behind the offset.
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const ENXIO = 6;
 
 const library = koffi.load(null);
 const libc = {
@@ -61,4 +65,15 @@ export const blockIo = {
   lock: (fd: number, operation: number): number => orErrno(call.flock(fd, operation | LOCK_NB)),
   /** Bytes of a file or a block device. */
   size: (fd: number): number => orErrno(call.lseek(fd, 0, SEEK_END)),
+  /** Where the first data at or behind `offset` begins; undefined when there are only holes. A file system that has none says `offset`. */
+  nextData: (fd: number, offset: number): number | undefined => {
+    const found = orErrno(call.lseek(fd, offset, SEEK_DATA));
+    if (found === -ENXIO) return undefined;
+    return found < 0 ? offset : found;
+  },
+  /** Where the first hole behind `offset`, which is in data, begins: at the end of the file at the latest. */
+  nextHole: (fd: number, offset: number): number => {
+    const found = orErrno(call.lseek(fd, offset, SEEK_HOLE));
+    return found < 0 ? blockIo.size(fd) : found;
+  },
 } as const;

@@ -29,6 +29,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import('./commands/regenerate-certs')).regenerateCerts,
   ),
   entry('image build', 'build the guest image', async () => (await import('./commands/image-build')).imageBuild),
+  entry(
+    'image warm',
+    'make a warm image, so that machines need not boot',
+    async () => (await import('./commands/image-warm')).imageWarm,
+  ),
+  entry('image rm', 'delete warm images', async () => (await import('./commands/image-rm')).imageRm),
   entry('image ls', 'list guest images', async () => (await import('./commands/image-ls')).imageLs),
   entry(
     'doctor',

@@ -32,6 +32,7 @@ export interface DriverConfig {
   Accel: string;
   BindAddress: string;
   HostPorts: readonly string[];
+  Warm: string;
 }
 
 type Field = keyof DriverConfig;
@@ -63,6 +64,7 @@ const ZERO: DriverConfig = {
   Accel: '',
   BindAddress: '',
   HostPorts: [],
+  Warm: '',
 };
 
 const FIELDS = Object.keys(ZERO) as readonly Field[];

@@ -9,6 +9,8 @@ export interface MachinePaths {
   /** The data disk of the boot2docker convention, raw and sparse. */
   readonly dataDisk: string;
   readonly sshKey: string;
+  /** While it is there, the data disk is a warm image's that has not become this machine's own. */
+  readonly unfinishedClone: string;
   /** Held by whoever creates or starts the machine. */
   readonly lock: string;
 }
@@ -21,6 +23,7 @@ export function machinePaths(config: Pick<DriverConfig, 'StorePath' | 'MachineNa
     iso: path.join(directory, 'boot2docker.iso'),
     dataDisk: path.join(directory, `${config.MachineName}.rawdisk`),
     sshKey: config.SSHKeyPath === '' ? path.join(directory, 'id_rsa') : config.SSHKeyPath,
+    unfinishedClone: path.join(directory, 'hyperkit.cloning'),
     lock: machineLock(directory),
   };
 }

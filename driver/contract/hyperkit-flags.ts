@@ -26,7 +26,7 @@ const slice = (name: string, usage: string): CreateFlag => ({
 
 /**
  * The options of `docker-machine create -d hyperkit`, in the order in which help shows them. The names and defaults
- * are those that the Go drivers and their forks settled on; `engine`, `accel`, `bind-address` and `host-ports`
+ * are those that the Go drivers and their forks settled on; `engine`, `accel`, `warm`, `bind-address` and `host-ports`
  * are ours.
  */
 export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
@@ -41,6 +41,7 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   string('cmdline', "Kernel arguments; empty takes those of the ISO's isolinux.cfg"),
   string('engine', 'Hypervisor: auto, native or qemu', 'auto'),
   string('accel', 'Accelerator: auto, kvm, hvf or tcg', 'auto'),
+  string('warm', 'Go on from a warm image instead of booting: auto (when there is one), never or require', 'auto'),
   string('bind-address', "Host address of the machine's ports; empty takes a loopback address of its own"),
   slice('host-ports', "Ports of this host's own 127.0.0.1 that the machine may reach as host.docker.internal, or all"),
   slice('vsock-ports', 'Guest vsock ports to expose as unix sockets (not available yet)'),
@@ -55,6 +56,7 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
 
 const ENGINES = ['auto', 'native', 'qemu'] as const;
 const ACCELERATORS = ['auto', 'kvm', 'hvf', 'tcg'] as const;
+const WARM_CHOICES = ['auto', 'never', 'require'] as const;
 
 /** The driver's options after reading, with the units of the flags. */
 export interface HyperkitOptions {
@@ -66,6 +68,7 @@ export interface HyperkitOptions {
   readonly commandLine: string;
   readonly engine: (typeof ENGINES)[number];
   readonly accelerator: (typeof ACCELERATORS)[number];
+  readonly warm: (typeof WARM_CHOICES)[number];
   readonly bindAddress: string;
   readonly vpnkitSock: string;
   /** Decimal numbers, or `all` and nothing else. */
@@ -90,6 +93,7 @@ export function readHyperkitFlags(values: FlagValues): HyperkitOptions {
     commandLine: stringValue(values, 'hyperkit-cmdline'),
     engine: oneOf(values, 'hyperkit-engine', ENGINES),
     accelerator: oneOf(values, 'hyperkit-accel', ACCELERATORS),
+    warm: oneOf(values, 'hyperkit-warm', WARM_CHOICES),
     bindAddress: bindAddressValue(stringValue(values, 'hyperkit-bind-address')),
     vpnkitSock: stringValue(values, 'hyperkit-vpnkit-sock'),
     hostPorts: hostPortsValue(sliceValue(values, 'hyperkit-host-ports')),

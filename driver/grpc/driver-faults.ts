@@ -28,6 +28,7 @@ const OF_THE_DRIVER: Readonly<Record<DriverErrorCode, Fault>> = {
   HK_SSH_COMMAND_FAILED: fault(status.ABORTED, "read the guest's words in the text"),
   HK_SSH_FORWARD_FAILED: fault(status.UNAVAILABLE, 'take another port'),
   HK_COPY_FAILED: fault(status.ABORTED, 'do what the text says'),
+  HK_WARM_UNAVAILABLE: fault(status.FAILED_PRECONDITION, 'set hyperkit-warm to auto: the machine boots then'),
   HK_STOP_TIMEOUT: fault(status.DEADLINE_EXCEEDED, 'kill the machine'),
   HK_CLIENT_GONE: fault(status.CANCELLED, 'nothing: what had been begun was undone'),
   HK_SERVE_REFUSED: fault(status.FAILED_PRECONDITION, 'change the option that the text names'),

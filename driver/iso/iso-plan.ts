@@ -26,4 +26,6 @@ export interface InstalledIso {
   readonly path: string;
   /** `v19.03.12`; undefined when the ISO's volume name carries no version. */
   readonly version: string | undefined;
+  /** A file with the same content that outlives the machine; undefined for a download. */
+  readonly source: string | undefined;
 }

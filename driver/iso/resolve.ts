@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { verifyIso } from '../../engine/boot/verify-iso';
 import { versionOfVolume } from '../../engine/boot/volume-version';
+import { fileIdentity } from '../../engine/warm/iso-digest';
 import type { Logger } from '../contract/logger';
 import { DriverError } from '../errors';
 import { checkSha256 } from './checksum';
@@ -51,10 +52,18 @@ export async function planIso(request: IsoRequest): Promise<IsoPlan> {
  */
 export async function installIso(plan: IsoPlan, machineDir: string, request: IsoRequest): Promise<InstalledIso> {
   const path = join(machineDir, MACHINE_ISO);
+  const source = plan.kind === 'download' ? undefined : await copyUnchanged(plan.path, path);
   if (plan.kind === 'download') await download(plan.url, path, request);
-  else await copyIso(plan.path, path);
   const { volumeId } = await verifyIso(path);
-  return { path, version: versionOfVolume(volumeId) ?? plan.version };
+  return { path, version: versionOfVolume(volumeId) ?? plan.version, source };
+}
+
+/** Answers the source unless somebody wrote to it meanwhile. */
+async function copyUnchanged(source: string, target: string): Promise<string | undefined> {
+  const before = await fileIdentity(source).catch(() => undefined);
+  await copyIso(source, target);
+  const after = await fileIdentity(source).catch(() => undefined);
+  return before !== undefined && before === after ? source : undefined;
 }
 
 async function planFile(path: string, request: IsoRequest): Promise<IsoPlan> {

@@ -17,6 +17,8 @@ export interface MachineOptions {
   readonly commandLine?: string | undefined;
   readonly hypervisor?: HypervisorChoice | undefined;
   readonly accelerator?: AcceleratorChoice | undefined;
+  /** Whether it goes on from a warm image instead of booting; `auto` unless given: when there is one. */
+  readonly warm?: 'auto' | 'never' | 'require' | undefined;
   /** IPv4 address of this host where the machine's ports are; on Linux a loopback address of its own unless given. */
   readonly bindAddress?: string | undefined;
   /** Ports of this host's own 127.0.0.1 that the machine may reach as host.docker.internal; none unless given. */
@@ -76,6 +78,7 @@ function driverFlags(options: MachineOptions): FlagValues {
     cmdline: options.commandLine,
     engine: options.hypervisor,
     accel: options.accelerator,
+    warm: options.warm,
     'bind-address': options.bindAddress,
     'host-ports': hostPorts === 'all' ? ['all'] : hostPorts?.map(String),
     'vpnkit-sock': options.vpnkitSocket,

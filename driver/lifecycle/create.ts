@@ -12,7 +12,8 @@ import { builtIso, isoRequest } from './iso-request';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
-import { bootMachine, specOf } from './start';
+import { bootPrepared, discardUnfinishedClone, prepareMachine, specOf } from './start';
+import { makeWarmForNext, tryWarmStart } from './warm-start';
 
 /**
  * Everything that can be found out before anything exists: options, hypervisor, ISO, address. docker-machine leaves
@@ -46,7 +47,10 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
   if (plan.kind === 'file') config.Boot2DockerURL = pathToFileURL(plan.path).href;
 }
 
-/** Makes the machine's files, boots it and returns when its SSH server answers. On failure no process is left. */
+/**
+ * Makes the machine's files, boots it or has it go on from a warm image, and returns when its SSH server answers. On failure
+ * no process is left.
+ */
 export async function createMachine(context: MachineContext): Promise<void> {
   const { config, paths, logger, signal } = context;
   await mkdir(paths.directory, { recursive: true, mode: 0o700 });
@@ -60,12 +64,17 @@ export async function createMachine(context: MachineContext): Promise<void> {
     const iso: InstalledIso = await installIso(await planIso(request), paths.directory, request);
     logger.info(`Using boot2docker ${iso.version ?? 'of unknown version'}`);
     signal.throwIfAborted();
+    const prepared = await prepareMachine(context);
+    await discardUnfinishedClone(context);
+    const start = await tryWarmStart(context, prepared, iso, key.publicKeyLine);
+    if (start.restored) return;
     await createDataDisk(paths.dataDisk, diskBytes(config), key.publicKeyLine);
     for (let index = 0; index < config.ExtraDisks; index++) {
       await createBlankDisk(extraDiskPath(paths, config.MachineName, index), diskBytes(config));
     }
     signal.throwIfAborted();
-    await bootMachine(context);
+    await bootPrepared(context, prepared);
+    await makeWarmForNext(context, start.recipe);
   } finally {
     await lock?.release();
   }

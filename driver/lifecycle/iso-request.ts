@@ -1,23 +1,31 @@
-import { homedir } from 'node:os';
 import path from 'node:path';
+import { cacheFolder } from '../config/cache-folder';
 import type { IsoRequest } from '../iso/resolve';
 import type { MachineContext } from './machine-context';
 
 /** Where `image/build` leaves its ISO when it is not told otherwise. */
 export function builtIso(): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
-  return path.join(cache, 'docker-machine-driver-hyperkit', 'boot2docker.iso');
+  return path.join(cacheFolder(), 'boot2docker.iso');
 }
 
-/** What the ISO code needs to know of a machine. A URL may end in `#sha256=` and the hex digits its content must have. */
+/** What the ISO code needs to know of a machine. */
 export function isoRequest(context: MachineContext): IsoRequest {
-  const [, url = '', checksum] = /^(.*?)(?:#sha256=([0-9a-fA-F]{64}))?$/s.exec(context.config.Boot2DockerURL) ?? [];
+  return isoRequestOf(context.config.StorePath, context.config.Boot2DockerURL, context);
+}
+
+/** @param given may end in `#sha256=` and the hex digits that its content must have */
+export function isoRequestOf(
+  storePath: string,
+  given: string,
+  { logger, signal }: Pick<MachineContext, 'logger' | 'signal'>,
+): IsoRequest {
+  const [, url = '', checksum] = /^(.*?)(?:#sha256=([0-9a-fA-F]{64}))?$/s.exec(given) ?? [];
   return {
-    storePath: context.config.StorePath,
+    storePath,
     url,
     ...(checksum === undefined ? {} : { expectedSha256: checksum.toLowerCase() }),
     bundledIsos: [builtIso()],
-    logger: context.logger,
-    signal: context.signal,
+    logger,
+    signal,
   };
 }

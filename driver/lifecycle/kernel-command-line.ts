@@ -5,3 +5,8 @@
 export function resetOnPanic(commandLine: string): string {
   return /(^|\s)panic=/.test(commandLine) ? commandLine : `${commandLine} panic=1`.trim();
 }
+
+/** What the kernel of a machine is told: what its configuration says, else what its ISO does. */
+export function effectiveCommandLine(configured: string, ofIso: string): string {
+  return resetOnPanic(configured === '' ? ofIso : configured);
+}

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { extractBootFiles } from '../../engine/boot/extract-boot-files';
 import { tail } from '../../engine/console/tail';
 import { killMachine } from '../../engine/machine/control';
@@ -5,23 +7,23 @@ import { launchMachine } from '../../engine/machine/launch';
 import { describeExit, readMachineStatus } from '../../engine/machine/state';
 import { parseVmSpec } from '../../engine/spec/validate';
 import type { KernelBoot, VmSpec } from '../../engine/spec/vm-spec';
-import { growDataDisk } from '../../engine/storage/data-disk';
+import { createDataDisk, growDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint';
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
 import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
-import { resetOnPanic } from './kernel-command-line';
+import { ensureSshKey } from '../ssh-key/ssh-key';
+import { effectiveCommandLine } from './kernel-command-line';
 import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
 import { waitForSsh } from './wait-for-ssh';
 
-const LAUNCH_DEADLINE_MS = 60_000;
-/** An emulated guest on a busy host took 40 s at worst; a physical one takes a few. */
-const SSH_DEADLINE_MS = 240_000;
+/** An emulated guest on a busy host took 40 s at worst to greet; a physical one takes a few. */
+const BOOT_PATIENCE: LaunchPatience = { launchMs: 60_000, sshMs: 240_000 };
 const LAST_WORDS_LINES = 12;
 /** The cause stands before its consequences. */
 const SEARCHED_LINES = 400;
@@ -38,16 +40,42 @@ export async function startMachine(context: MachineContext): Promise<void> {
   }
 }
 
-/**
- * Boots a machine whose files are complete. Kernel and initrd come from the ISO that lies in the machine's folder now:
- * `docker-machine upgrade` replaces only that file. On failure the virtual machine is ended again.
- */
+/** A machine that is ready to be launched. */
+export interface PreparedMachine {
+  readonly spec: VmSpec;
+  readonly endpoint: Endpoint;
+}
+
+/** How long a machine may take to run, and then to greet by SSH. */
+export interface LaunchPatience {
+  readonly launchMs: number;
+  readonly sshMs: number;
+}
+
+/** Boots a machine whose files are complete. On failure the virtual machine is ended again. */
 export async function bootMachine(context: MachineContext): Promise<void> {
-  const { config, paths, logger, signal } = context;
+  const { config, paths } = context;
+  const prepared = await prepareMachine(context);
+  await discardUnfinishedClone(context);
+  await growDataDisk(paths.dataDisk, diskBytes(config));
+  await bootPrepared(context, prepared);
+}
+
+/** Boots a machine that was prepared. On failure the virtual machine is ended again. */
+export async function bootPrepared(context: MachineContext, prepared: PreparedMachine): Promise<void> {
+  context.logger.info('Booting the virtual machine...');
+  await launchPrepared(context, prepared, BOOT_PATIENCE);
+}
+
+/**
+ * Clears what a crash has left and finds out what to launch. Kernel and initrd come from the ISO that lies in the
+ * machine's folder now: `docker-machine upgrade` replaces only that file.
+ */
+export async function prepareMachine(context: MachineContext): Promise<PreparedMachine> {
+  const { config, paths } = context;
   // Leftovers of a crash (a hypervisor without its machine process, a stale pid file) are cleared before the ports are tried.
   await killMachine(paths.directory);
   const boot = await extractBootFiles(paths.iso, paths.directory);
-  await growDataDisk(paths.dataDisk, diskBytes(config));
   const endpoint = await chooseEndpoint({
     storePath: config.StorePath,
     machineName: config.MachineName,
@@ -55,22 +83,27 @@ export async function bootMachine(context: MachineContext): Promise<void> {
     sshPort: config.SSHPort,
     bindAddress: config.BindAddress,
   });
-  const commandLine = resetOnPanic(config.Cmdline === '' ? boot.commandLine : config.Cmdline);
+  const commandLine = effectiveCommandLine(config.Cmdline, boot.commandLine);
   const spec = await specOf(context, endpoint, { ...boot, commandLine });
   config.IPAddress = endpoint.address;
   config.SSHPort = endpoint.sshPort;
   config.UUID = spec.uuid;
-  logger.info('Booting the virtual machine...');
-  const launched = await launchMachine(spec, {
-    program: machineProgram(context),
-    deadlineMs: LAUNCH_DEADLINE_MS,
-    signal,
-  });
+  return { spec, endpoint };
+}
+
+/** Starts the machine process and returns when the guest's SSH server greets; on failure all is ended. */
+export async function launchPrepared(
+  context: MachineContext,
+  { spec, endpoint }: PreparedMachine,
+  { launchMs, sshMs }: LaunchPatience,
+): Promise<void> {
+  const { paths, logger, signal } = context;
+  const launched = await launchMachine(spec, { program: machineProgram(context), deadlineMs: launchMs, signal });
   try {
     logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${launched.backend})...`);
     await waitForSsh({
       endpoint,
-      deadlineMs: SSH_DEADLINE_MS,
+      deadlineMs: sshMs,
       signal,
       whyDead: () => whyDead(paths.directory),
       lastWords: () => lastWords(paths.directory),
@@ -79,6 +112,18 @@ export async function bootMachine(context: MachineContext): Promise<void> {
     await killMachine(paths.directory);
     throw error;
   }
+}
+
+/**
+ * A data disk that came from a warm image and never became this machine's own: its ids are other machines', too. There is
+ * nothing of the user's on it.
+ */
+export async function discardUnfinishedClone({ config, paths }: MachineContext): Promise<void> {
+  if (!existsSync(paths.unfinishedClone)) return;
+  const key = await ensureSshKey(paths.sshKey);
+  await rm(paths.dataDisk, { force: true });
+  await createDataDisk(paths.dataDisk, diskBytes(config), key.publicKeyLine);
+  await rm(paths.unfinishedClone, { force: true });
 }
 
 /** Which option sets a field of the specification that can be out of this host's bounds. */

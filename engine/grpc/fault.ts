@@ -21,6 +21,7 @@ export const ENGINE_FAULTS: Readonly<Record<EngineErrorCode, Fault>> = {
   HK_DISK_FAILED: fault(status.RESOURCE_EXHAUSTED, 'free some space on the host'),
   HK_NO_HYPERVISOR: fault(status.FAILED_PRECONDITION, 'install what the text names'),
   HK_HYPERVISOR_FAILED: fault(status.UNAVAILABLE, "read the hypervisor's own words in the text"),
+  HK_WARM_FAILED: fault(status.FAILED_PRECONDITION, 'read the reason in the text; machines boot all the same'),
   HK_RESTORE_FAILED: fault(status.UNAVAILABLE, 'let the machine boot: warm never'),
   HK_MACHINE_RUNNING: fault(status.FAILED_PRECONDITION, 'stop the machine first'),
   HK_MACHINE_FAILED: fault(status.INTERNAL, "see hyperkit.log in the machine's folder"),

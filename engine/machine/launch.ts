@@ -10,6 +10,7 @@ import type { VmSpec } from '../spec/vm-spec';
 import { findClaimant } from './claim';
 import { killMachine } from './control';
 import { MACHINE_FILES } from './machine-files';
+import { programEnvironment } from './program-environment';
 import { decodeReport, toEngineError } from './report';
 import { type LiveMachine, readMachineStatus } from './state';
 
@@ -68,14 +69,10 @@ function spawnMachine(stateDir: string, program: string): ChildProcess {
     throw toEngineError(error);
   }
   try {
-    // Options meant for this Node (an inspector's port, a preloaded module) are not meant for the machine's.
-    const { NODE_OPTIONS: _dropped, NODE_CHANNEL_FD: _channel, ...env } = process.env;
-    // The machine process is in another folder than the caller, so relative paths are made absolute here.
-    if (env.HYPERKIT_QEMU?.includes('/')) env.HYPERKIT_QEMU = path.resolve(env.HYPERKIT_QEMU);
     return spawn(process.execPath, [path.resolve(program), stateDir], {
       detached: true,
       cwd: '/',
-      env,
+      env: programEnvironment(),
       stdio: ['pipe', log, log, 'pipe'],
     });
   } finally {

@@ -2,7 +2,7 @@ import { open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../errors';
 import { createFile } from './atomic-file';
-import { writeHandshake } from './handshake';
+import { writeFormatRequest, writeHandshake } from './handshake';
 import { describeWriteFailure } from './write-failure';
 
 /** The file is sparse, so its size need not be free; but with less than this not even the first boot gets through. */
@@ -22,6 +22,11 @@ const DISK_MODE = 0o600;
  */
 export async function createDataDisk(path: string, sizeBytes: number, publicKeyLine: string): Promise<boolean> {
   return await createDisk(path, sizeBytes, writeHandshake(publicKeyLine));
+}
+
+/** The same for a guest that is nobody's yet: it formats the disk, and finds no key there. */
+export async function createTemplateDisk(path: string, sizeBytes: number): Promise<boolean> {
+  return await createDisk(path, sizeBytes, writeFormatRequest());
 }
 
 /** The same without a hand-shake: an empty disk, left for the guest's user to format. */

@@ -7,6 +7,18 @@ const FORMAT_REQUEST = 'boot2docker, please format-me';
 /** Of the archive the guest keeps this much as userdata.tar; what lies beyond is lost. */
 const KEPT_BYTES = 4096;
 
+const FORMAT_ENTRY: TarEntry = {
+  name: FORMAT_REQUEST,
+  mode: 0,
+  kind: 'file',
+  content: Buffer.from(FORMAT_REQUEST, 'latin1'),
+};
+
+/** The same archive without a key. */
+export function writeFormatRequest(): Buffer {
+  return writeTar([FORMAT_ENTRY]);
+}
+
 /**
  * The archive that tells a boot2docker guest to format the disk, and brings it the key for user docker:
  *
@@ -25,7 +37,7 @@ export function writeHandshake(publicKeyLine: string): Buffer {
   }
   const key = (name: string): TarEntry => ({ name, mode: 0o644, kind: 'file', content: line });
   const entries: TarEntry[] = [
-    { name: FORMAT_REQUEST, mode: 0, kind: 'file', content: Buffer.from(FORMAT_REQUEST, 'latin1') },
+    FORMAT_ENTRY,
     { name: '.ssh', mode: 0o700, kind: 'directory' },
     key('.ssh/authorized_keys'),
   ];

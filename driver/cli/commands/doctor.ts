@@ -3,6 +3,7 @@ import { checkHost } from '../../doctor/check-host';
 import { checkHypervisors } from '../../doctor/check-hypervisors';
 import { checkImages } from '../../doctor/check-images';
 import { checkStore } from '../../doctor/check-store';
+import { checkWarm } from '../../doctor/check-warm';
 import type { Finding } from '../../doctor/finding';
 import { defineCommand } from '../command';
 import type { CommandOutput } from '../command-output';
@@ -28,6 +29,7 @@ export const doctor = defineCommand({
       checkHypervisors(path.join(programsDir, 'hyperkit-machine.cjs')),
       checkHost(store.path),
       checkImages(store.path),
+      checkWarm(),
       checkStore(store),
     ]);
     const results: Result[] = [];
