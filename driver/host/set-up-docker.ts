@@ -30,7 +30,7 @@ export async function setUpDocker(
   const onAbort = (): void => connection.close();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await provisionGuest(connection, { machineName: machine.name, credentials, profile, dockerPort });
+    return await provisionGuest(connection, { machineName: machine.name, credentials, profile });
   } finally {
     signal.removeEventListener('abort', onAbort);
     connection.close();

@@ -15,17 +15,6 @@ export const GUEST_FILES = {
   hostname: `${STATE}/etc/hostname`,
 } as const;
 
-/** dockerd's configuration of one machine, in the forms that the guest takes it. */
-export interface EngineProfile {
-  /** Content of /var/lib/boot2docker/profile, letter for letter what docker-machine's boot2docker provisioner writes. */
-  readonly text: string;
-  readonly storageDriver: string;
-  /** dockerd's words as the guest's start script makes them of this profile. */
-  readonly words: readonly string[];
-  /** The same as a daemon.json that a running dockerd takes over on SIGHUP; undefined when it cannot take all of it. */
-  readonly reloadable: object | undefined;
-}
-
 /**
  * Refuses wishes that would break the profile, a file of shell assignments: each must be one word without quotes.
  * @throws DriverError HK_USAGE naming the option
@@ -56,20 +45,19 @@ export function checkEngineWishes(wishes: EngineWishes): void {
   check('engine-env', wishes.env, /^[A-Za-z_][A-Za-z0-9_]*=[^\r\n\0]*$/, 'NAME=value on one line');
 }
 
-/** Makes the profile of a machine of `driverName`. */
-export function engineProfile(wishes: EngineWishes, driverName: string, dockerPort: number): EngineProfile {
-  const labels = [...wishes.labels, `provider=${driverName}`];
+/**
+ * dockerd's configuration of a machine of `driverName`: the content of /var/lib/boot2docker/profile, letter for letter
+ * what docker-machine's boot2docker provisioner writes.
+ */
+export function engineProfile(wishes: EngineWishes, driverName: string, dockerPort: number): string {
   const storageDriver = wishes.storageDriver === '' ? DEFAULT_STORAGE_DRIVER : wishes.storageDriver;
-  const lines = [
-    ...labels.map((label) => `--label ${label}`),
+  return [
+    '',
+    "EXTRA_ARGS='",
+    ...[...wishes.labels, `provider=${driverName}`].map((label) => `--label ${label}`),
     ...wishes.insecureRegistries.map((registry) => `--insecure-registry ${registry}`),
     ...wishes.registryMirrors.map((mirror) => `--registry-mirror ${mirror}`),
     ...wishes.flags.map((flag) => `--${flag}`),
-  ];
-  const text = [
-    '',
-    "EXTRA_ARGS='",
-    ...lines,
     '',
     "'",
     `CACERT=${GUEST_FILES.ca}`,
@@ -83,17 +71,4 @@ export function engineProfile(wishes: EngineWishes, driverName: string, dockerPo
     '',
     '',
   ].join('\n');
-  const canReload = wishes.flags.length === 0 && wishes.env.length === 0;
-  return {
-    text,
-    storageDriver,
-    words: ['--storage-driver', storageDriver, ...lines.flatMap((line) => line.split(' '))],
-    reloadable: canReload
-      ? {
-          labels,
-          'insecure-registries': wishes.insecureRegistries,
-          'registry-mirrors': wishes.registryMirrors,
-        }
-      : undefined,
-  };
 }

@@ -20,6 +20,7 @@ check_first_boot() {
     provision
     check_guest
     check_docker
+    check_parking
     check_profiles
     guest "printf '#!/bin/sh\n[ ! -S /run/docker.sock ] && date >/tmp/bootsync-ran\n' | sudo tee /var/lib/boot2docker/bootsync.sh
         printf '#!/bin/sh\ndocker version >/tmp/bootlocal-ran\n' | sudo tee /var/lib/boot2docker/bootlocal.sh
@@ -55,9 +56,11 @@ check_second_boot() {
     gives 'containers with a restart policy are back' '^true$' guest "docker inspect -f '{{.State.Running}}' lasting"
     gives 'images last' '^busybox$' guest "docker images --format '{{.Repository}}'"
     local start
+    guest 'docker rm -f lasting && sudo /etc/init.d/docker stop' >/dev/null
     start=$(now)
     guest 'sudo poweroff' || true
-    if wait_end 60; then pass 'sudo poweroff'; note "took $(since "$start") s"; else fail 'sudo poweroff'; kill_vm; fi
+    if wait_end 60; then pass 'sudo poweroff with Docker stopped'; note "took $(since "$start") s"; else fail 'sudo poweroff'; kill_vm; fi
+    ok 'the disk is clean' disk_is_clean "$work/disk.raw"
 }
 
 # No data disk, but one that is not ours: it must stay as it is.

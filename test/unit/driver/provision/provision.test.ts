@@ -14,7 +14,7 @@ const FULL = {
 };
 
 test('the profile is docker-machine’s, letter for letter', () => {
-  expect(engineProfile(WISHES, 'hyperkit', 2376).text).toBe(`
+  expect(engineProfile(WISHES, 'hyperkit', 2376)).toBe(`
 EXTRA_ARGS='
 --label provider=hyperkit
 
@@ -28,7 +28,7 @@ SERVERCERT=/var/lib/boot2docker/server.pem
 
 
 `);
-  expect(engineProfile(FULL, 'hyperkit', 2376).text).toBe(`
+  expect(engineProfile(FULL, 'hyperkit', 2376)).toBe(`
 EXTRA_ARGS='
 --label tier=one
 --label a=b
@@ -53,21 +53,14 @@ export "PRICE=\\"\\$5\\""
 });
 
 test('a shell reads the profile as it was meant', () => {
-  const { text, words, storageDriver } = engineProfile(FULL, 'hyperkit', 2376);
-  const script = `${text}\nset -f\nprintf '%s\\n' "$PRICE" --storage-driver $DOCKER_STORAGE $EXTRA_ARGS`;
+  const script = `${engineProfile(FULL, 'hyperkit', 2376)}\nset -f\nprintf '%s\\n' "$PRICE" $DOCKER_STORAGE $EXTRA_ARGS`;
   const { stdout } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
-  expect(stdout.trim().split('\n')).toEqual(['"$5"', ...words]);
-  expect(storageDriver).toBe('vfs');
-});
-
-test('labels and registries are taken over by a running dockerd, other options are not', () => {
-  expect(engineProfile({ ...WISHES, labels: ['a=b'] }, 'hyperkit', 2376).reloadable).toEqual({
-    labels: ['a=b', 'provider=hyperkit'],
-    'insecure-registries': [],
-    'registry-mirrors': [],
-  });
-  expect(engineProfile(FULL, 'hyperkit', 2376).reloadable).toBeUndefined();
-  expect(engineProfile({ ...WISHES, env: ['A=b'] }, 'hyperkit', 2376).reloadable).toBeUndefined();
+  expect(stdout.trim().split('\n')).toEqual([
+    '"$5"',
+    'vfs',
+    ...['--label', 'tier=one', '--label', 'a=b', '--label', 'provider=hyperkit'],
+    ...['--insecure-registry', 'registry:5000', '--registry-mirror', 'https://mirror', '--dns=192.0.2.1', '--debug'],
+  ]);
 });
 
 test('wishes that would break the profile are refused', () => {
@@ -92,7 +85,6 @@ const SETUP = {
   machineName: 'dev',
   credentials: { caPem: 'CA\n', certificatePem: 'CERT\n', keyPem: 'SECRET\n' },
   profile: engineProfile(FULL, 'hyperkit', 2376),
-  dockerPort: 2376,
 };
 
 test('the script is one that a shell can read, and no key is on a command line', async () => {
