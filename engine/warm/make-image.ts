@@ -56,11 +56,11 @@ export async function makeImage(request: MakeRequest, making: Making): Promise<'
   const draft = draftFolder(cache, key);
   await claimDraft(draft, request, making);
   try {
-    if (behind !== undefined) await waitForEnd(behind, making.signal);
-    if ((await findImage(cache, key)).found) return 'found';
     if (behind === undefined) await forgetUnfit(cache, key);
     const obstacle = findUnfit(cache, key);
     if (obstacle !== undefined) throw failed(obstacle);
+    if (behind !== undefined) await waitForEnd(behind, making.signal);
+    if ((await findImage(cache, key)).found) return 'found';
     await clearDraft(draft);
     await sweepCache(cache);
     await checkSpace(cache, dependencies.memoryMiB);

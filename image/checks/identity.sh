@@ -135,6 +135,29 @@ check_clone() {
     sed -n 's/^fact //p' "$said" >>"$work/marks-$number"
 }
 
+# A word that is not well formed: nothing is applied.
+check_refusal() {
+    local said=$work/said-refusal
+    restore_clone 3 || { fail 'clone 3 resumes' "$(cat "$work/qmp.log" "$work/qemu.log")"; return 0; }
+    identity 3 | sed 's/^mac .*/mac 01:00:00:00:00:03/' >&7
+    answer_guest "$said"
+    gives 'a MAC for groups is refused' "^failed the host's mac is not well formed\$" cat "$said"
+    refuses 'and nobody can log in' timeout 10 ssh "${ssh_options[@]}" -o ConnectionAttempts=1 "docker@$address" -i "$work/id_rsa" -p $ssh_port true
+    kill_vm
+}
+
+lasting_marks='hostname; cat /etc/machine-id; cat /var/lib/boot2docker/ssh/*.pub; docker info --format "{{.ID}}"; sudo blkid -s UUID -o value $(sudo blkid -L boot2docker-data)'
+
+# The second clone, as its next start finds it: without the port.
+check_cold_clone() {
+    # shellcheck disable=SC2046
+    start_vm -kernel "$work/boot/vmlinuz" -initrd "$work/boot/initrd.img" -append "$append" $(iso_disk) \
+        -drive "if=none,id=data,file=$work/clone-2.raw,format=raw,discard=unmap" -device virtio-blk-pci,drive=data
+    report_times 'a clone, started cold'
+    ok 'it is the same machine' cmp "$work/lasting" <(guest "$lasting_marks")
+    kill_vm
+}
+
 check_identity() {
     local number
     tar -cf "$work/handshake.tar" -T /dev/null
@@ -146,5 +169,8 @@ check_identity() {
         [ "$number" = 2 ] || kill_vm
     done
     gives 'two clones have nothing in common' '^$' comm -12 <(sort "$work/marks-1") <(sort "$work/marks-2")
+    guest "$lasting_marks" >"$work/lasting"
     end_by_power_button
+    check_cold_clone
+    check_refusal
 }

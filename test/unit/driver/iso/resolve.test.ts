@@ -67,7 +67,11 @@ describe('without a URL', () => {
     putIntoCache(upstream);
     writeFileSync(bundled, ours);
     expect(await planIso(request())).toEqual({ kind: 'cache', path: cachedIsoPath(storePath), version: 'v19.03.12' });
-    expect(await create()).toEqual({ path: join(machineDir, 'boot2docker.iso'), version: 'v19.03.12' });
+    expect(await create()).toEqual({
+      path: join(machineDir, 'boot2docker.iso'),
+      version: 'v19.03.12',
+      source: cachedIsoPath(storePath),
+    });
     expect(installed().equals(upstream)).toBe(true);
     expect(cached().equals(upstream)).toBe(true);
     expect(statSync(join(machineDir, 'boot2docker.iso')).mode & 0o777).toBe(0o644);
