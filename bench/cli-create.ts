@@ -70,7 +70,7 @@ async function create(
   marks: readonly Mark[],
   client: string,
 ): Promise<Record<string, number>> {
-  const store = new Store(client);
+  const store = new Store(client, { HYPERKIT_WARM: 'never' });
   const [program = '', ...args] = command;
   const begun = new Map<string, number>([['start', performance.now()]]);
   let said = '';

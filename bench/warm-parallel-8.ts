@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import type { Store } from '../test/support/machines';
+import { compare, type Measurement } from './support/measurement';
+import { hyperkit, type Mode, makeImage, openStore, SIZE, seconds } from './support/warm-runs';
+
+const NAMES = Array.from({ length: 8 }, (_, at) => `bench-${at + 1}`);
+
+/** Eight machines by one `hyperkit create`: seconds until all are Docker hosts, and what they cost of the host's memory. */
+export async function measure(): Promise<Measurement> {
+  await makeImage();
+  const warm = await create('require');
+  const cold = await create('never');
+  return compare({
+    name: 'warm-parallel-8',
+    unit: 's',
+    better: 'lower',
+    ours: warm.seconds,
+    peers: { 'cold creates': cold.seconds },
+    details: { memoryMiB: { warm: warm.memoryMiB, cold: cold.memoryMiB } },
+  });
+}
+
+interface Outcome {
+  readonly seconds: number;
+  readonly memoryMiB: { readonly own: number; readonly shared: number };
+}
+
+async function create(mode: Mode): Promise<Outcome> {
+  const store = openStore(mode);
+  try {
+    const took = await seconds(async () => await hyperkit(store, ['create', ...SIZE, '--parallel', '8', ...NAMES]));
+    return { seconds: took, memoryMiB: memoryOf(store) };
+  } finally {
+    await store.dispose();
+  }
+}
+
+/** Of the hypervisors of a store's machines: what each has for itself, and their share of what several have. */
+function memoryOf(store: Store): { readonly own: number; readonly shared: number } {
+  let own = 0;
+  let proportional = 0;
+  for (const line of store.processes().filter((process) => process.includes('qemu-system'))) {
+    const rollup = readFileSync(`/proc/${Number.parseInt(line, 10)}/smaps_rollup`, 'utf8');
+    const kib = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(rollup)?.[1]);
+    own += kib('Private_Dirty') + kib('Private_Clean');
+    proportional += kib('Pss');
+  }
+  return { own: Math.round(own / 1024), shared: Math.round((proportional - own) / 1024) };
+}
