@@ -11,11 +11,16 @@ const BESIDE_THE_BUNDLES = ['node_modules/koffi'];
 export async function readLicences(root, inputs) {
   const folders = inputs.flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
   const texts = [...new Set([...folders, ...BESIDE_THE_BUNDLES])].sort().map(async (folder) => {
-    const { name, version, license, licenses } = JSON.parse(await readFile(path.join(root, folder, 'package.json'), 'utf8'));
+    const { name, version, license, licenses } = JSON.parse(
+      await readFile(path.join(root, folder, 'package.json'), 'utf8'),
+    );
     const file = (await readdir(path.join(root, folder))).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
     const text = file === undefined ? '' : await readFile(path.join(root, folder, file), 'utf8');
     return `${name} ${version}: ${license ?? licenses.map(({ type }) => type).join(', ')}\n\n${text.trim()}\n`;
   });
   const line = `\n${'-'.repeat(78)}\n\n`;
-  return ['Parts of other projects that these programs contain, and their licences.\n', ...(await Promise.all(texts))].join(line);
+  return [
+    'Parts of other projects that these programs contain, and their licences.\n',
+    ...(await Promise.all(texts)),
+  ].join(line);
 }
