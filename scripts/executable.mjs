@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Makes dist/executable/hyperkit: one file that is docker-machine-driver-hyperkit, hyperkit and vpnkit, and needs no Node
+// Makes release/hyperkit-PLATFORM-ARCHITECTURE: one file that is docker-machine-driver-hyperkit, hyperkit and vpnkit, and needs no Node
 // (a Node "single executable application"). For the system that this runs on, with the Node that runs it.
 // usage: executable.mjs [--output FILE]
 import { execFileSync } from 'node:child_process';
@@ -14,7 +14,9 @@ import { root, stage } from './stage.mjs';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 const given = process.argv.indexOf('--output');
-const output = given < 0 ? path.join(root, 'dist/executable/hyperkit') : path.resolve(process.argv[given + 1]);
+const output = path.resolve(
+  given < 0 ? path.join(root, `release/hyperkit-${process.platform}-${process.arch}`) : process.argv[given + 1],
+);
 const work = await mkdtemp(path.join(tmpdir(), 'hyperkit-executable-'));
 try {
   const folder = path.join(work, 'package');

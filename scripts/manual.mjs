@@ -1,26 +1,14 @@
 #!/usr/bin/env node
 // Writes the manual, driver/manual/ made into man(7), one file per page.
 // usage: manual.mjs [FOLDER]     (dist/man unless told)
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { sourceDate } from './source-date.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-
-/** The day of the last change; of a source archive the day that it is built. */
-function date() {
-  const seconds = process.env.SOURCE_DATE_EPOCH;
-  if (seconds !== undefined) return new Date(Number(seconds) * 1000).toISOString().slice(0, 10);
-  try {
-    const words = ['log', '-1', '--format=%cs'];
-    return execFileSync('git', words, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return new Date().toISOString().slice(0, 10);
-  }
-}
 
 /** Loads driver/manual, which shows the defaults of options: not those that somebody's environment gives them. */
 async function loadManual() {
@@ -51,7 +39,7 @@ async function loadManual() {
 const { renderManPage, writePages } = await loadManual();
 const folder = path.resolve(process.argv[2] ?? path.join(root, 'dist/man'));
 const { version } = createRequire(import.meta.url)('../package.json');
-const edition = { version, date: date() };
+const edition = { version, date: new Date(sourceDate() * 1000).toISOString().slice(0, 10) };
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 for (const page of await writePages())
