@@ -4,7 +4,7 @@ import path from 'node:path';
 import { COMMANDS } from '../../../../driver/cli/command-table';
 import { type ManPage, renderManPage } from '../../../../driver/manual/man-page';
 import { pageNameOf } from '../../../../driver/manual/verb-page';
-import { bin } from '../../../../package.json';
+import { bin, man } from '../../../../package.json';
 import { PROJECT } from '../../../support/peers';
 import { run } from '../../../support/run';
 import { temporaryFolder } from '../../../support/temporary-folder';
@@ -31,6 +31,8 @@ beforeAll(async () => {
 test('every program and every verb has a page, and nothing else has', () => {
   const names = [...Object.keys(bin), ...COMMANDS.map(({ verb }) => pageNameOf(verb))];
   expect(readdirSync(folder).sort()).toEqual(names.map((name) => `${name}.1`).sort());
+  // npm links what package.json names one by one.
+  expect([...man].sort()).toEqual(names.map((name) => `dist/man/${name}.1`).sort());
 });
 
 test('groff finds nothing to warn of', () => {
