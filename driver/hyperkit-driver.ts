@@ -5,15 +5,13 @@ import { type ConfigDocument, emptyConfig, mergeConfig, serializeConfig } from '
 import { type MachinePaths, machinePaths } from './config/machine-paths';
 import { findVpnkitSocket } from './config/vpnkit-socket';
 import type { FlagValues } from './contract/create-flags';
+import { DRIVER_NAME } from './contract/driver-name';
 import { HYPERKIT_FLAGS, readHyperkitFlags } from './contract/hyperkit-flags';
 import type { Logger } from './contract/logger';
 import { type MachineDriver, MachineState } from './contract/machine-driver';
 import { DriverError } from './errors';
 import type { MachineContext } from './lifecycle/machine-context';
 import { isMachineName } from './store/machine-name';
-
-/** The name that docker-machine writes into config.json and looks the plugin up by. */
-export const DRIVER_NAME = 'hyperkit';
 
 /** What the plugin process gives its driver. */
 export interface DriverSurroundings {

@@ -4,14 +4,17 @@
 //
 // esbuild splits chunks for ES modules only, and ES modules start slower under Node 20; so the sources are first
 // bundled and split as ES modules, then each output file is turned into CommonJS by itself.
+// usage: build.mjs [--outdir FOLDER]
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
+import { readLicences } from './licences.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const outdir = path.join(root, 'dist');
+const given = process.argv.indexOf('--outdir');
+const outdir = given < 0 ? path.join(root, 'dist') : path.resolve(process.argv[given + 1]);
 
 /** Output name -> source entry. Programs (with a shebang) first, then library entries. */
 const programs = {
@@ -63,6 +66,7 @@ const common = {
   mainFields: ['main', 'module'],
   conditions: ['node', 'require'],
   write: false,
+  metafile: true,
   logLevel: 'warning',
 };
 const builds = await Promise.all([
@@ -89,6 +93,8 @@ const files = await Promise.all(
     }),
 );
 await mkdir(path.join(outdir, 'chunks'), { recursive: true });
+const inputs = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+files.push({ name: 'third-party-licences.txt', code: await readLicences(root, inputs), program: false });
 for (const { name, code, program } of files.sort((a, b) => Number(a.program) - Number(b.program))) {
   const target = path.join(outdir, name);
   const temporary = `${target}.${process.pid}.tmp`;

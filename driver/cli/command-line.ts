@@ -1,4 +1,4 @@
-import yargs, { type Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { DriverError } from '../errors';
 import type { Command, OptionTable } from './command';
 
@@ -32,12 +32,12 @@ export interface ParsedLine {
  * Reads the words after a verb.
  * @throws DriverError HK_USAGE for unknown options and values of a wrong kind.
  */
-export function parseCommandLine(verb: string, command: Command, words: readonly string[]): ParsedLine {
-  const parsed = describeLine(verb, command).parseSync([...words]);
-  const { _: operands, ...given } = parsed as Record<string, unknown> & { readonly _: readonly (string | number)[] };
-  const options = lastOfEach(given, command.options);
+export async function parseCommandLine(verb: string, command: Command, words: readonly string[]): Promise<ParsedLine> {
+  // Loading yargs is a good part of a short command's time, and operands need none of it.
+  const hasOptions = words.some((word) => word.startsWith('-'));
+  const { operands, options } = hasOptions ? await parseOptions(verb, command, words) : assumeDefaults(command, words);
   return {
-    args: { ...options, operands: operands.map(String) },
+    args: { ...options, operands },
     common: {
       storagePath: options['storage-path'] as string | undefined,
       json: options['json'] === true,
@@ -45,6 +45,27 @@ export function parseCommandLine(verb: string, command: Command, words: readonly
       debug: options['debug'] === true,
     },
   };
+}
+
+interface ParsedWords {
+  readonly operands: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+async function parseOptions(verb: string, command: Command, words: readonly string[]): Promise<ParsedWords> {
+  const parsed = (await describeLine(verb, command)).parseSync([...words]);
+  const { _: operands, $0: _program, ...given } = parsed;
+  return { operands: operands.map(String), options: lastOfEach(given, command.options) };
+}
+
+/** What yargs makes of a line without options. */
+function assumeDefaults(command: Command, operands: readonly string[]): ParsedWords {
+  const withDefault = Object.entries(optionsOf(command)).filter(([, option]) => 'default' in option);
+  return { operands, options: Object.fromEntries(withDefault.map(([name, option]) => [name, option.default])) };
+}
+
+function optionsOf(command: Command): OptionTable {
+  return { ...command.options, ...COMMON_OPTIONS };
 }
 
 /** Given twice, an option that takes one value has the last; yargs makes a list. */
@@ -59,11 +80,12 @@ function lastOfEach(given: Readonly<Record<string, unknown>>, table: OptionTable
 
 /** What `--help` prints. */
 export async function helpOf(verb: string, command: Command): Promise<string> {
-  return await describeLine(verb, command).getHelp();
+  return await (await describeLine(verb, command)).getHelp();
 }
 
-function describeLine(verb: string, command: Command): Argv {
-  const options: OptionTable = { ...command.options, ...COMMON_OPTIONS };
+async function describeLine(verb: string, command: Command): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
+  const options = optionsOf(command);
   const withValue = Object.keys(options).filter((name) => options[name]?.type !== 'boolean');
   return yargs()
     .scriptName(`hyperkit ${verb}`)

@@ -109,7 +109,9 @@ ${cases.join('\n')}
         _files
     fi
 }
-compdef _hyperkit hyperkit`;
+compdef _hyperkit hyperkit
+# When zsh itself loads this file as a function, this is the function's first call.
+if [ "$funcstack[1]" = _hyperkit ]; then _hyperkit "$@"; fi`;
 }
 
 function fishScript(verbs: readonly CompletedVerb[]): string {

@@ -25,7 +25,7 @@ export async function runCommand(
       output.print(await helpOf(entry.verb, command));
       return EXIT.ok;
     }
-    const { args, common } = parseCommandLine(entry.verb, command, words);
+    const { args, common } = await parseCommandLine(entry.verb, command, words);
     output = new CommandOutput(chooseStyle(common, surroundings));
     const store = new MachineStore({
       path: resolveStoragePath(common.storagePath),

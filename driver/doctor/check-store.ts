@@ -3,7 +3,7 @@ import path from 'node:path';
 import { cleanState, listLeftovers } from '../../engine/machine/control';
 import { MACHINE_FILES } from '../../engine/machine/machine-files';
 import { readMachineStatus } from '../../engine/machine/state';
-import { DRIVER_NAME } from '../hyperkit-driver';
+import { DRIVER_NAME } from '../contract/driver-name';
 import { findLockHolder, lockMachine } from '../lifecycle/machine-lock';
 import { configPath, readMachineDocument } from '../store/config-file';
 import type { MachineStore } from '../store/machine-store';

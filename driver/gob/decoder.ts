@@ -11,6 +11,7 @@ import { TypeTable } from './type-table';
 import type { GobValue } from './value';
 import { SUSPENDED, ValueReader } from './value-reader';
 
+/** What a decoder may believe a peer, and the types it knows by name. */
 export interface GobDecoderOptions {
   readonly limits?: Partial<GobLimits>;
   /** Types of interface values for {@link GobDecoder.nextAs}. */

@@ -7,6 +7,7 @@ import type { GobValue } from './value';
 import { FIRST_DEFINABLE_ID } from './wire-type';
 import { Writer } from './writer';
 
+/** What an encoder calls its types. */
 export interface GobEncoderOptions {
   /** Names for interface values; without it only Go's predefined ones can be sent. */
   readonly registry?: GobRegistry;

@@ -41,6 +41,7 @@ export class GobRegistry {
     return this;
   }
 
+  /** The type of a name, if somebody registered it. */
   get(name: string): GobType | undefined {
     return this.#types.get(name);
   }

@@ -6,17 +6,24 @@ export type GobBasicKind = 'bool' | 'int' | 'uint' | 'float' | 'bytes' | 'string
 /** How a type with its own marshalling method was encoded; all three carry opaque bytes. */
 export type GobMarshaler = 'GobEncoder' | 'BinaryMarshaler' | 'TextMarshaler';
 
+/** A type that needs no definition. */
 export type GobBasic = { readonly kind: GobBasicKind };
+/** Go's `[]elem`. */
 export type GobSlice = { readonly kind: 'slice'; readonly name: string; readonly elem: GobType };
+/** Go's `[length]elem`. */
 export type GobArray = {
   readonly kind: 'array';
   readonly name: string;
   readonly elem: GobType;
   readonly length: number;
 };
+/** Go's `map[key]elem`. */
 export type GobMap = { readonly kind: 'map'; readonly name: string; readonly key: GobType; readonly elem: GobType };
+/** A field of a struct. */
 export type GobField = { readonly name: string; readonly type: GobType };
+/** A Go struct, of which only the exported fields travel. */
 export type GobStructType = { readonly kind: 'struct'; readonly name: string; readonly fields: readonly GobField[] };
+/** A type that encodes itself; its bytes are passed on as they are. */
 export type GobMarshaled = { readonly kind: 'marshaled'; readonly name: string; readonly method: GobMarshaler };
 
 /**
@@ -102,7 +109,6 @@ function struct(name: string, fields: readonly (readonly [name: string, type: Go
   };
 }
 
-/** A type that marshals itself (time.Time, big.Int, ...): its values are the bytes of that method. */
 function marshaled(name: string, method: GobMarshaler = 'GobEncoder'): GobMarshaled {
   return { kind: 'marshaled', name, method };
 }
@@ -126,9 +132,14 @@ export const gob = {
   string: basic('string'),
   complex: basic('complex'),
   interface: basic('interface'),
+  /** `[]elem`; the same object for the same element type and name. */
   slice,
+  /** `[length]elem` @throws GobError GOB_INVALID_TYPE for a length that is no count */
   array,
+  /** `map[key]elem` @throws GobError GOB_INVALID_TYPE for keys that Go cannot compare */
   map,
+  /** A struct with its fields in order. @throws GobError GOB_INVALID_TYPE for a field without name or with another's */
   struct,
+  /** A type that marshals itself (time.Time, big.Int, ...): its values are the bytes of that method. */
   marshaled,
 } as const;

@@ -6,11 +6,11 @@ import {
   type OperationEventSchema,
 } from '../../proto/generated/hyperkit/driver/v1/driver_pb';
 import { emptyConfig, mergeConfig } from '../config/driver-config';
+import { DRIVER_NAME } from '../contract/driver-name';
 import { HYPERKIT_FLAGS } from '../contract/hyperkit-flags';
 import type { Logger } from '../contract/logger';
 import { type MachineDriver, MachineState } from '../contract/machine-driver';
 import { DriverError } from '../errors';
-import { DRIVER_NAME } from '../hyperkit-driver';
 import { toFlagMessage, toFlagValues } from './flag-messages';
 import type { DriverJson, MachineRecords } from './machine-records';
 import { abandoned, logTo, runUntilAbandoned } from './operation';

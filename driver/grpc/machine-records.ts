@@ -1,17 +1,12 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { DRIVER_NAME } from '../contract/driver-name';
 import { DriverError } from '../errors';
 import { newHostOptions } from '../host/host-options';
-import { DRIVER_NAME } from '../hyperkit-driver';
 import { guardStore } from '../iso/store-error';
-import {
-  CONFIG_VERSION,
-  configPath,
-  type MachineDocument,
-  readMachineDocument,
-  writeMachineDocument,
-} from '../store/config-file';
+import { CONFIG_VERSION, configPath, type MachineDocument, readMachineDocument } from '../store/config-file';
+import { writeMachineDocument } from '../store/config-file-writer';
 import { isMachineName } from '../store/machine-name';
 import { makeMachineFolder } from '../store/make-folder';
 

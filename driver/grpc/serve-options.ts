@@ -28,7 +28,8 @@ const MAX_GRACE_S = 3600;
 
 const file = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const;
 
-const OPTIONS = {
+/** Options of `docker-machine-driver-hyperkit serve`. */
+export const SERVE_OPTIONS = {
   listen: file('unix:///PATH, or tcp://HOST:PORT with the three --tls options (required)'),
   'tls-ca': file("certificates of the authority that signs clients' certificates"),
   'tls-cert': file("the server's certificate"),
@@ -47,7 +48,7 @@ export async function readServeOptions(words: readonly string[]): Promise<ServeO
   const parser = yargs([...words])
     .scriptName('docker-machine-driver-hyperkit serve')
     .usage('$0 --listen ADDRESS\n\nServes the driver over gRPC, see docs/grpc.md.')
-    .options(OPTIONS)
+    .options(SERVE_OPTIONS)
     .wrap(110)
     .strict()
     .version(false)

@@ -35,6 +35,7 @@ export interface CreateOptions {
   readonly onPhase: (phase: CreatePhase) => void;
 }
 
+/** Phases of a create, in their order: before anything exists, the virtual machine, Docker's set-up, its proof. */
 export type CreatePhase = 'check' | 'create' | 'provision' | 'verify';
 
 /** A create that was refused before anything of the machine existed. */

@@ -15,7 +15,7 @@ export { DriverError, type DriverErrorCode } from '../errors';
 export type { CreatePhase } from '../host/create-host';
 export type { CommandOptions, CommandResult } from '../ssh/command-result';
 export { Engine } from './engine';
-export type { DockerOptions, Machine, MachineStateName } from './machine';
+export type { Abortable, DockerOptions, Machine, MachineStateName } from './machine';
 export type { DockerEngineOptions, MachineOptions } from './machine-options';
 export { type CreateControl, type CreateProgress, Machines } from './machines';
 export type { Vm, VmDisk, VmOptions } from './vm';

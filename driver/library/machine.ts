@@ -4,6 +4,7 @@ import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { openStore } from './open-store';
 
+/** What a machine is doing. */
 export type MachineStateName = MachineStatus['state'];
 
 /** Where a machine's Docker is and how to speak to it, as `https.request` and dockerode take it: TLS with both sides' certificates. */
@@ -16,7 +17,8 @@ export interface DockerOptions {
   readonly key: string;
 }
 
-interface Abortable {
+/** A call that may be given up. */
+export interface Abortable {
   /** Ends the wait and what it waits for; the rejection is the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,6 +37,7 @@ export class Machine {
     this.#storagePath = storagePath;
   }
 
+  /** What it is doing, from its files and the process table; no connection is made. */
   async state(): Promise<MachineStateName> {
     const { machine } = await this.#load();
     const { readMachineStatus } = await import('../../engine/machine/state');
@@ -71,7 +74,7 @@ export class Machine {
 
   /**
    * Ends it, running or not, and deletes all that is of it.
-   * @param options.force also one that is damaged, or on which another program works
+   * @param options `force`: also one that is damaged, or on which another program works
    * @throws DriverError HK_MACHINE_BUSY, HK_STORE_UNWRITABLE
    */
   async remove({ force = false }: { readonly force?: boolean | undefined } = {}): Promise<void> {

@@ -13,6 +13,7 @@ export interface CreateProgress {
   readonly text: string | undefined;
 }
 
+/** What goes with a create beside what is created. */
 export interface CreateControl {
   /** Undoes everything; the rejection is the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -32,7 +33,8 @@ export class Machines {
   }
 
   /**
-   * @param options.storagePath docker-machine's base folder; MACHINE_STORAGE_PATH or `~/.docker/machine` unless given. It
+   * The machines of a store; nothing is read or made yet.
+   * @param options `storagePath`: docker-machine's base folder; MACHINE_STORAGE_PATH or `~/.docker/machine` unless given. It
    * is made with the first machine.
    */
   static open(options: { readonly storagePath?: string | undefined } = {}): Machines {

@@ -4,6 +4,7 @@ import { DEFAULT_RPC_LIMITS, type RpcLimits } from './limits';
 import { ServerConnection, type ServerContext } from './server-connection';
 import { errorText, type RpcServices } from './service';
 
+/** What a server serves, to whom, and within which limits. */
 export interface RpcServerOptions {
   readonly services: RpcServices;
   /** Names of the types inside interface values; without it only Go's predefined ones. */

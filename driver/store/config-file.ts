@@ -1,9 +1,7 @@
 import path from 'node:path';
 import { parseJsonObject } from '../../engine/json-object';
-import { replaceFile } from '../../engine/storage/atomic-file';
 import { readSmallFile } from '../../engine/storage/small-file';
 import { DriverError } from '../errors';
-import { guardStore } from '../iso/store-error';
 
 /** The largest config.json that is read; docker-machine's are a few KB. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -46,11 +44,4 @@ export function readMachineDocument(name: string, folder: string): MachineDocume
     throw refuse(`its config.json is of version ${String(document['ConfigVersion'])}, not ${CONFIG_VERSION}`);
   }
   return document;
-}
-
-/** Writes config.json in docker-machine's layout; the name only ever stands for a whole file. */
-export async function writeMachineDocument(folder: string, document: MachineDocument): Promise<void> {
-  const file = configPath(folder);
-  const text = JSON.stringify(document, undefined, 4);
-  await guardStore(file, async () => await replaceFile(file, 0o600, async (handle) => await handle.writeFile(text)));
 }

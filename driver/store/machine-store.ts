@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { DRIVER_NAME } from '../contract/driver-name';
 import type { Logger } from '../contract/logger';
 import type { MachineDriver } from '../contract/machine-driver';
 import { DriverError } from '../errors';
-import { createHyperkitDriver, DRIVER_NAME } from '../hyperkit-driver';
 import { CONFIG_VERSION, type MachineDocument, readMachineDocument } from './config-file';
 import { isMachineName } from './machine-name';
 import { StoredMachine } from './stored-machine';
@@ -90,6 +90,8 @@ export class MachineStore {
 
   /** Where the machine lies and its name are what the store says, also when its folder was copied from elsewhere. */
   async #driverOf(name: string, config: unknown): Promise<MachineDriver> {
+    // Loaded for the first machine: a list of none needs no driver.
+    const { createHyperkitDriver } = await import('../hyperkit-driver');
     const driver = createHyperkitDriver({
       logger: this.#options.loggerOf(name),
       programsDir: this.#options.programsDir,

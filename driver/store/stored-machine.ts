@@ -1,10 +1,12 @@
 import { machineLock } from '../config/machine-paths';
 import type { MachineDriver } from '../contract/machine-driver';
 import { DriverError } from '../errors';
-import { lockMachine } from '../lifecycle/machine-lock';
-import { type MachineDocument, writeMachineDocument } from './config-file';
+import type { MachineDocument } from './config-file';
 
-/** One machine of the store. Its config.json is kept whole: keys that nobody here knows are written back as they were. */
+/**
+ * One machine of the store. Its config.json is kept whole: keys that nobody here knows are written back as they were.
+ * What only changing a machine needs is loaded when one is changed.
+ */
 export class StoredMachine {
   #document: MachineDocument;
 
@@ -46,6 +48,7 @@ export class StoredMachine {
    * @throws DriverError HK_MACHINE_BUSY naming who holds it
    */
   async withLock<T>(command: string, work: () => Promise<T>): Promise<T> {
+    const { lockMachine } = await import('../lifecycle/machine-lock');
     const paths = { directory: this.folder, lock: machineLock(this.folder) };
     const lock = await lockMachine(paths, this.name, command);
     try {
@@ -59,6 +62,7 @@ export class StoredMachine {
   async save(): Promise<void> {
     const raw = await this.requireDriver().getConfigRaw();
     this.#document = { ...this.#document, Driver: JSON.parse(Buffer.from(raw).toString('utf8')) };
+    const { writeMachineDocument } = await import('./config-file-writer');
     await writeMachineDocument(this.folder, this.#document);
   }
 }

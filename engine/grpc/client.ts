@@ -22,7 +22,8 @@ export interface CallOptions {
 /** A generated service as its clients see it. Everything rejects with {@link GrpcError}. */
 export type ServiceClient<S extends DescService> = { readonly [K in keyof S['method']]: ClientMethod<S['method'][K]> };
 
-type ClientMethod<M> = M extends {
+/** One call: of one request and one answer, of a stream of answers, or of streams both ways. */
+export type ClientMethod<M> = M extends {
   readonly methodKind: infer Kind;
   readonly input: infer I extends DescMessage;
   readonly output: infer O extends DescMessage;

@@ -182,6 +182,8 @@ function item(name: string, known: Partial<ListItem>): ListItem {
 
 /** As docker-machine's natural order: machine-2 before machine-10. */
 function sorted(names: readonly string[]): readonly string[] {
+  // A collator takes some milliseconds to make.
+  if (names.length < 2) return names;
   const { compare } = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
   return [...names].sort(compare);
 }

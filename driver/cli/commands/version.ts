@@ -1,5 +1,3 @@
-import { dockerTarget, readDockerVersion } from '../../docker/docker-client';
-import { readAuthPaths } from '../../host/host-options';
 import { buildCommit, packageVersion } from '../../version';
 import { defineCommand } from '../command';
 import { oneMachineName } from '../machine-names';
@@ -16,6 +14,10 @@ export const version = defineCommand({
       else output.print(`hyperkit version ${packageVersion}, build ${buildCommit()}`);
       return undefined;
     }
+    const [{ dockerTarget, readDockerVersion }, { readAuthPaths }] = await Promise.all([
+      import('../../docker/docker-client'),
+      import('../../host/host-options'),
+    ]);
     const machine = await store.load(oneMachineName('version', operands));
     const url = await machine.requireDriver().getURL();
     const target = dockerTarget(url, readAuthPaths(machine.document, store.path, machine.folder));

@@ -15,6 +15,7 @@ export interface ClientTls {
 export interface DriverConnection {
   readonly driver: ServiceClient<typeof MachineDriver>;
   readonly health: ServiceClient<typeof Health>;
+  /** Ends the connection and the calls that are under way. */
   close(): void;
 }
 

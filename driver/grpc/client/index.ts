@@ -8,7 +8,7 @@
  * close();
  * ```
  */
-export type { CallOptions, ServiceClient } from '../../../engine/grpc/client';
+export type { CallOptions, ClientMethod, ServiceClient } from '../../../engine/grpc/client';
 export { GrpcError } from '../../../engine/grpc/client';
 export { connectMachine, type MachineConnection } from '../../../engine/machine/grpc/connect-machine';
 export { HealthCheckResponse_ServingStatus as ServingStatus } from '../../../proto/generated/grpc/health/v1/health_pb';

@@ -7,6 +7,7 @@ import { MACHINE_FILES } from '../machine-files';
 /** A connection to the process that runs a machine. */
 export interface MachineConnection {
   readonly control: ServiceClient<typeof MachineControl>;
+  /** Ends the connection and the calls that are under way. */
   close(): void;
 }
 

@@ -23,7 +23,7 @@ const texts = (group: string, describe: string) =>
 const number = (group: string, describe: string) => ({ type: 'number', requiresArg: true, group, describe }) as const;
 
 /** VPNKit's options by their own names (`vpnkit --help`), then gvproxy's listeners and ours. */
-const OPTIONS = {
+export const VPNKIT_OPTIONS = {
   ethernet: texts(GUESTS, "listen for VPNKit's Ethernet protocol on this socket: a path, unix:///path or fd:N"),
   'listen-vpnkit': texts(GUESTS, 'the same, as gvproxy names it'),
   'listen-qemu': texts(GUESTS, "listen for QEMU's -netdev stream"),
@@ -93,7 +93,7 @@ function parser() {
   return yargs()
     .scriptName('vpnkit')
     .usage('vpnkit --ethernet SOCKET [OPTION…]\n\nA user-mode network for virtual machines; needs no privileges.')
-    .options(OPTIONS)
+    .options(VPNKIT_OPTIONS)
     .parserConfiguration({
       'camel-case-expansion': false,
       'boolean-negation': false,
@@ -190,7 +190,7 @@ function readSettings(parsed: Parsed): ProgramSettings {
   for (const [name, reason] of Object.entries(UNSUPPORTED)) {
     if (parsed[name] !== undefined) throw invalid(`cannot use --${name}: ${reason}`);
   }
-  for (const [name, option] of Object.entries(OPTIONS)) {
+  for (const [name, option] of Object.entries(VPNKIT_OPTIONS)) {
     if (!('array' in option) && Array.isArray(parsed[name])) throw invalid(`--${name} can be given once only`);
   }
   const urls = (...lists: readonly (readonly string[] | undefined)[]): readonly SocketUrl[] =>
