@@ -9,9 +9,10 @@ import { growDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint';
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
-import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
+import { startNetworkOf } from '../swarm/start-network';
+import { findNetworkSocket } from '../swarm/swarm-network';
 import { resetOnPanic } from './kernel-command-line';
 import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
@@ -55,6 +56,7 @@ export async function bootMachine(context: MachineContext): Promise<void> {
     sshPort: config.SSHPort,
     bindAddress: config.BindAddress,
   });
+  await startNetworkOf(config, context.programsDir, signal);
   const commandLine = resetOnPanic(config.Cmdline === '' ? boot.commandLine : config.Cmdline);
   const spec = await specOf(context, endpoint, { ...boot, commandLine });
   config.IPAddress = endpoint.address;
@@ -125,7 +127,7 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
       ],
       macAddress: macAddressOf(uuid),
       hostname: config.MachineName,
-      vpnkitSocket: findVpnkitSocket(config.VpnKitSock),
+      vpnkitSocket: findNetworkSocket(config.VpnKitSock, config.StorePath),
       hostPorts: config.HostPorts.includes('all') ? 'all' : config.HostPorts.map(Number),
     },
     hypervisor: config.Engine === '' ? 'auto' : config.Engine,

@@ -5,13 +5,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readEnd } from '../console/tail';
 import { EngineError } from '../errors';
+import { parseJsonObject } from '../json-object';
 import { findClaimant } from '../machine/claim';
 import { endProcesses, sendSignal } from '../machine/leftovers';
 import { isSameProcess } from '../machine/process-identity';
 import { formatIpv4 } from '../net/addressing/ipv4';
 import { readBook } from '../net/addressing/saved-book';
 import { readSmallFile } from '../storage/small-file';
-import { parseJsonObject } from '../json-object';
 import { sharedNetworkFiles } from './shared-network-files';
 
 const START_MS = 30_000;
