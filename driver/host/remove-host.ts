@@ -43,12 +43,7 @@ export async function removeHost(
     await deleteFolder(folder);
   }
   await removeDockerContext(name, store.path);
-  if (swarm === undefined) return;
-  const [{ listMembers }, { deleteSwarm }] = await Promise.all([
-    import('../swarm/swarm-member'),
-    import('../swarm/swarm-record'),
-  ]);
-  if ((await listMembers(store, swarm)).length === 0) await deleteSwarm(store.path, swarm);
+  if (swarm !== undefined) await (await import('../swarm/swarm-machines')).deleteEmptySwarm(store, swarm);
 }
 
 async function deleteFolder(folder: string): Promise<void> {

@@ -1,10 +1,11 @@
 import { removeHost } from '../host/remove-host';
 import type { MachineStore } from '../store/machine-store';
 import { drained } from './leave-swarm';
-import { findManager, listMembers } from './swarm-member';
+import { findSwarmMachines } from './swarm-machines';
+import { findManager } from './swarm-member';
 import { hasSwarm } from './swarm-network';
 import { listNodes, updateNode } from './swarm-node';
-import { deleteSwarm, readSwarm, type SwarmRecord, unknownSwarm } from './swarm-record';
+import { deleteSwarm, readSwarm, unknownSwarm } from './swarm-record';
 
 /** For all nodes together, at once. */
 const DRAIN_ALL_MS = 60_000;
@@ -27,8 +28,8 @@ export interface SwarmRemoval {
 export async function removeSwarm(store: MachineStore, name: string, removal: SwarmRemoval): Promise<void> {
   const { force, signal, onPhase, onRemoved, onWarning } = removal;
   if (!hasSwarm(store.path, name)) throw unknownSwarm(name);
-  const record = readRecord(store, name, force);
-  const { managers, workers } = await findMachines(store, name, record);
+  if (!force) readSwarm(store.path, name);
+  const { managers, workers } = await findSwarmMachines(store, name);
   onPhase(`Draining the nodes of "${name}"`);
   await drainAll(store, name, signal);
   const failures: unknown[] = [];
@@ -46,36 +47,6 @@ export async function removeSwarm(store: MachineStore, name: string, removal: Sw
   for (const manager of managers) await remove(manager);
   if (failures.length > 0) throw failures[0];
   await deleteSwarm(store.path, name);
-}
-
-function readRecord(store: MachineStore, name: string, force: boolean): SwarmRecord {
-  try {
-    return readSwarm(store.path, name);
-  } catch (error) {
-    if (!force) throw error;
-    return { managers: [], workers: [] };
-  }
-}
-
-/**
- * Those whose configuration says that they are of this swarm, and those whose configuration cannot be read but that were
- * made for it. A machine that was made anew under an old name is somebody's who has nothing to do with the swarm.
- */
-async function findMachines(
-  store: MachineStore,
-  name: string,
-  { managers, workers }: SwarmRecord,
-): Promise<{ readonly managers: readonly string[]; readonly workers: readonly string[] }> {
-  const members = (await listMembers(store, name)).map((member) => member.name);
-  const made = [...managers, ...workers].filter((machine) => store.has(machine) && !members.includes(machine));
-  const damaged = await Promise.all(
-    made.map(async (machine) => ((await store.load(machine).catch(() => undefined)) === undefined ? [machine] : [])),
-  );
-  const all = [...members, ...damaged.flat()];
-  return {
-    managers: all.filter((machine) => managers.includes(machine)),
-    workers: all.filter((machine) => !managers.includes(machine)),
-  };
 }
 
 /** As well as it goes: a swarm without a manager that answers has nobody who would begin a task anew. */

@@ -3,6 +3,7 @@ import { checkHost } from '../../doctor/check-host';
 import { checkHypervisors } from '../../doctor/check-hypervisors';
 import { checkImages } from '../../doctor/check-images';
 import { checkStore } from '../../doctor/check-store';
+import { checkSwarms } from '../../doctor/check-swarms';
 import type { Finding } from '../../doctor/finding';
 import { defineCommand } from '../command';
 import type { CommandOutput } from '../command-output';
@@ -29,6 +30,7 @@ export const doctor = defineCommand({
       checkHost(store.path),
       checkImages(store.path),
       checkStore(store),
+      checkSwarms(store, programsDir),
     ]);
     const results: Result[] = [];
     for (const finding of groups.flat()) results.push(fix ? await tryFix(finding) : toResult(finding));

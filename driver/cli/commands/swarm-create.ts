@@ -74,7 +74,7 @@ export const swarmCreate = defineCommand({
     progress.done();
     const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
     output.say(
-      `Swarm "${name}" is ready (${record.managers.length} managers, ${record.workers.length} workers, ${seconds} s). ` +
+      `Swarm "${name}" is ready (managers: ${record.managers.length}, workers: ${record.workers.length}, ${seconds} s). ` +
         `Next: eval "$(hyperkit env ${record.managers[0]})", then docker service create --replicas 2 --publish 8080:80 IMAGE`,
     );
     tell(context, name, record, results);
