@@ -59,9 +59,11 @@ export async function formSwarm(
   onPhase('Waiting for every node');
   const nodes = await allReady(first.node, managers.length + workers.length);
   for (const { ID, Spec } of nodes) {
+    const isDrained = drainManagers && Spec.Role === 'manager';
+    if (!isDrained && Object.keys(labels).length === 0) continue;
     await updateNode(first.node, ID, ({ Labels }) => ({
       Labels: { ...Labels, ...labels },
-      ...(drainManagers && Spec.Role === 'manager' ? { Availability: 'drain' } : {}),
+      ...(isDrained ? { Availability: 'drain' } : {}),
     }));
   }
 }
