@@ -53,7 +53,12 @@ describeWith('a swarm', [...missingForMachines(), noImage], () => {
     const nodes = await onManager(
       "docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'",
     );
-    expect(nodes.split('\n').sort()).toEqual([`${MANAGER} Ready Active Leader`, `${WORKER} Ready Active `]);
+    expect(
+      nodes
+        .split('\n')
+        .map((line) => line.trim())
+        .sort(),
+    ).toEqual([`${MANAGER} Ready Active Leader`, `${WORKER} Ready Active`]);
     expect(await onManager(`docker node inspect ${WORKER} --format '{{json .Spec.Labels}}'`)).toBe('{"tier":"test"}');
     expect(await swarms()).toEqual([{ name: 'prod', managers: [MANAGER], workers: [WORKER], state: 'Ready' }]);
   });
