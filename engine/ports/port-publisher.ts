@@ -89,25 +89,30 @@ async function follow(
     event.catch(() => undefined);
     return event;
   };
+  let swarm: SwarmPorts = { isMember: false, ports: [] };
   for (let event = nextEvent(); ; ) {
-    const isInSwarm = await lookAtPorts(endpoint, ports, signal);
-    const pause = isInSwarm ? [sleep(SWARM_LOOK_MS, undefined, { ref: false })] : [];
+    const containers = readPublishedPorts(await getDockerJson(endpoint, CONTAINERS, signal));
+    await ports.follow([...containers, ...swarm.ports]);
+    // A Swarm without a leader lets its managers wait in vain: what was known of it stays, and containers don't suffer.
+    swarm = await lookAtSwarm(endpoint, signal).catch(() => swarm);
+    await ports.follow([...containers, ...swarm.ports]);
+    const pause = swarm.isMember ? [sleep(SWARM_LOOK_MS, undefined, { ref: false })] : [];
     const happened = await Promise.race([event, ...pause]);
     if (happened?.done === true) return;
     if (happened !== undefined) event = nextEvent();
   }
 }
 
-/** Answers whether the machine is in a Swarm. */
-async function lookAtPorts(endpoint: DockerEndpoint, ports: PortSet, signal: AbortSignal): Promise<boolean> {
-  const [containers, networks] = await Promise.all(
-    [CONTAINERS, SWARM_NETWORKS].map((url) => getDockerJson(endpoint, url, signal)),
-  );
-  const ingress = findIngress(networks);
-  const services =
-    ingress === undefined ? undefined : await getDockerJson(endpoint, `/networks/${ingress}?verbose=true`, signal);
-  await ports.follow([...readPublishedPorts(containers), ...readIngressPorts(services)]);
-  return ingress !== undefined;
+interface SwarmPorts {
+  readonly isMember: boolean;
+  readonly ports: readonly GuestPort[];
+}
+
+async function lookAtSwarm(endpoint: DockerEndpoint, signal: AbortSignal): Promise<SwarmPorts> {
+  const ingress = findIngress(await getDockerJson(endpoint, SWARM_NETWORKS, signal));
+  if (ingress === undefined) return { isMember: false, ports: [] };
+  const network = await getDockerJson(endpoint, `/networks/${ingress}?verbose=true`, signal);
+  return { isMember: true, ports: readIngressPorts(network) };
 }
 
 /** The ports that are open now. */

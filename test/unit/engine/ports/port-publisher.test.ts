@@ -14,6 +14,7 @@ let folder = '';
 let published: readonly number[] = [];
 /** Of the Swarm's services; undefined: Docker is in none. */
 let swarmPorts: readonly number[] | undefined;
+let isSwarmBroken = false;
 const streams = new Set<ServerResponse>();
 let server: Server;
 
@@ -63,6 +64,7 @@ beforeEach(async () => {
   makeCertificates();
   published = [];
   swarmPorts = undefined;
+  isSwarmBroken = false;
   const read = (name: string) => readFileSync(path.join(folder, name));
   server = createServer(
     { key: read('key.pem'), cert: read('cert.pem'), ca: read('ca.pem'), requestCert: true, rejectUnauthorized: true },
@@ -71,6 +73,8 @@ beforeEach(async () => {
         response.flushHeaders();
         streams.add(response);
         response.on('close', () => streams.delete(response));
+      } else if (isSwarmBroken && request.url?.startsWith('/networks') === true) {
+        response.writeHead(500).end();
       } else response.end(JSON.stringify(answer(request.url ?? '')));
     },
   );
@@ -119,6 +123,18 @@ test("a Swarm's ports come and go though Docker tells nothing of them", async ()
   swarmPorts = undefined;
   say();
   await until(() => !open.has('8081/tcp') && open.has('9090/tcp'));
+  publisher.stop();
+});
+
+test('a Swarm that does not answer keeps its ports, and those of containers come and go', async () => {
+  swarmPorts = [8080];
+  const { open, publisher } = start();
+  await until(() => open.has('8080/tcp'));
+  isSwarmBroken = true;
+  published = [9090];
+  say();
+  await until(() => open.has('9090/tcp'));
+  expect(open.has('8080/tcp')).toBe(true);
   publisher.stop();
 });
 
