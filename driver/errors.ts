@@ -29,7 +29,10 @@ export type DriverErrorCode =
   | 'HK_SERVE_REFUSED'
   | 'HK_CERTIFICATE_INVALID'
   | 'HK_PROVISION_FAILED'
-  | 'HK_DOCKER_UNREACHABLE';
+  | 'HK_DOCKER_UNREACHABLE'
+  | 'HK_SWARM_UNKNOWN'
+  | 'HK_SWARM_EXISTS'
+  | 'HK_SWARM_FAILED';
 
 /** What the driver throws; the message is shown to the user by docker-machine as it is. */
 export class DriverError extends Error {

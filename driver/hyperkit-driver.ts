@@ -3,7 +3,6 @@ import { readMachineStatus } from '../engine/machine/state';
 import { DOCKER_PORT } from './address/endpoint';
 import { type ConfigDocument, emptyConfig, mergeConfig, serializeConfig } from './config/driver-config';
 import { type MachinePaths, machinePaths } from './config/machine-paths';
-import { findVpnkitSocket } from './config/vpnkit-socket';
 import type { FlagValues } from './contract/create-flags';
 import { DRIVER_NAME } from './contract/driver-name';
 import { HYPERKIT_FLAGS, readHyperkitFlags } from './contract/hyperkit-flags';
@@ -12,6 +11,7 @@ import { type MachineDriver, MachineState } from './contract/machine-driver';
 import { DriverError } from './errors';
 import type { MachineContext } from './lifecycle/machine-context';
 import { isMachineName } from './store/machine-name';
+import { findNetworkSocket } from './swarm/swarm-network';
 
 /** What the plugin process gives its driver. */
 export interface DriverSurroundings {
@@ -61,9 +61,9 @@ class HyperkitDriver implements MachineDriver {
 
   async setConfigFromFlags(values: FlagValues): Promise<void> {
     const options = readHyperkitFlags(values);
-    // Refused now, as every other option is; it is looked for again at each start.
-    findVpnkitSocket(options.vpnkitSock);
     const { config } = this.#document;
+    // Refused now, as every other option is; it is looked for again at each start.
+    findNetworkSocket(options.vpnkitSock, config.StorePath);
     config.Boot2DockerURL = options.boot2dockerUrl;
     config.CPU = options.cpuCount;
     config.Memory = options.memoryMb;

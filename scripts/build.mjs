@@ -21,6 +21,7 @@ const programs = {
   'docker-machine-driver-hyperkit': 'driver/plugin/main.ts',
   hyperkit: 'driver/cli/main.ts',
   'hyperkit-machine': 'engine/machine/main.ts',
+  'hyperkit-network': 'engine/shared-network/main.ts',
   vpnkit: 'engine/net/main.ts',
   'quickstart-client': 'driver/client/main.ts',
 };

@@ -37,6 +37,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('image rm', 'delete warm images', async () => (await import('./commands/image-rm')).imageRm),
   entry('image ls', 'list guest images', async () => (await import('./commands/image-ls')).imageLs),
   entry(
+    'swarm create',
+    'make machines and join them into a Docker Swarm',
+    async () => (await import('./commands/swarm-create')).swarmCreate,
+  ),
+  entry('swarm ls', 'list swarms', async () => (await import('./commands/swarm-ls')).swarmLs),
+  entry('swarm rm', 'delete swarms with their machines', async () => (await import('./commands/swarm-rm')).swarmRm),
+  entry(
     'doctor',
     'what can run virtual machines on this host, measured',
     async () => (await import('./commands/doctor')).doctor,

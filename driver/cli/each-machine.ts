@@ -6,16 +6,30 @@ import { Progress } from './progress';
 /** What a verb tells programs about one machine. */
 export type MachineResult = Readonly<Record<string, unknown>>;
 
+type MachineWork = (name: string, progress: Progress) => Promise<MachineResult>;
+
 /**
- * Does the same with several machines at once, at most `parallel` of them at a time. One that fails does not keep the
- * others from being done; the status is that of the first failure.
+ * Does the same with several machines at once, at most `parallel` of them at a time, and tells programs what came of it.
+ * One that fails does not keep the others from being done; the status is that of the first failure.
  */
 export async function forEachMachine(
-  { output }: CommandContext,
+  context: CommandContext,
   names: readonly string[],
-  work: (name: string, progress: Progress) => Promise<MachineResult>,
+  work: MachineWork,
   parallel = names.length,
 ): Promise<number> {
+  const { status, results } = await workOnMachines(context, names, work, parallel);
+  if (context.output.style.json) context.output.json(results);
+  return status;
+}
+
+/** The same for a verb that has more to tell. */
+export async function workOnMachines(
+  { output }: CommandContext,
+  names: readonly string[],
+  work: MachineWork,
+  parallel: number,
+): Promise<{ readonly status: number; readonly results: readonly MachineResult[] }> {
   const results: MachineResult[] = names.map((name) => ({ name }));
   let status: number = EXIT.ok;
   let next = 0;
@@ -36,6 +50,5 @@ export async function forEachMachine(
     }
   };
   await Promise.all(Array.from({ length: Math.min(parallel, names.length) }, worker));
-  if (output.style.json) output.json(results);
-  return status;
+  return { status, results };
 }

@@ -6,7 +6,7 @@ export const EXIT = {
   usage: 2,
   /** `create` was refused before anything existed. */
   refused: 3,
-  /** There is no such machine. */
+  /** There is no such machine or swarm. */
   unknownMachine: 4,
   /** Another command is working on the machine. */
   busy: 5,
@@ -24,6 +24,7 @@ export function exitStatusOf(error: unknown): number {
     case 'HK_FLAG_UNSUPPORTED':
       return EXIT.usage;
     case 'HK_MACHINE_UNKNOWN':
+    case 'HK_SWARM_UNKNOWN':
       return EXIT.unknownMachine;
     case 'HK_MACHINE_BUSY':
       return EXIT.busy;

@@ -24,3 +24,10 @@ export function namedMachines(verb: string, operands: readonly string[]): readon
   if (operands.length > 0) return [...new Set(operands)];
   throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of a machine; "hyperkit ls" lists them`);
 }
+
+/** The swarm that a verb works on. @throws DriverError HK_USAGE when it is given several, or none and there is no default */
+export function oneSwarmName(verb: string, operands: readonly string[], otherwise?: string): string {
+  const [name = otherwise, ...more] = operands;
+  if (name !== undefined && more.length === 0) return name;
+  throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of one swarm; "hyperkit swarm ls" lists them`);
+}

@@ -47,7 +47,7 @@ export const HYPERKIT_FLAGS: readonly CreateFlag[] = [
   slice('vsock-ports', 'Guest vsock ports to expose as unix sockets (not available yet)'),
   string(
     'vpnkit-sock',
-    'Ethernet socket of a vpnkit or gvproxy whose network the machine joins, or auto; empty: a network of its own',
+    'Ethernet socket of a vpnkit or gvproxy whose network the machine joins, or auto, or swarm:NAME; empty: a network of its own',
   ),
   slice('nfs-shares', 'Host folders to mount in the machine by NFS (not available yet)'),
   string('nfs-root', 'Folder of the guest below which NFS shares are mounted', '/mnt'),

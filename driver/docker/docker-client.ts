@@ -76,34 +76,57 @@ export async function waitForDocker(target: DockerTarget, deadlineMs: number, si
   }
 }
 
-async function get(target: DockerTarget, path: string, deadlineMs: number, signal?: AbortSignal): Promise<string> {
+/** One request of the Engine API. */
+export interface DockerCall {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DockerAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Asks Docker something, once. @throws DriverError HK_DOCKER_UNREACHABLE when it does not answer at all */
+export async function callDocker(target: DockerTarget, call: DockerCall): Promise<DockerAnswer> {
   try {
-    return await answerOf(target, path, deadlineMs, signal);
+    return await answerOf(target, call);
   } catch (cause) {
-    const advice = isCertificateFault(cause)
-      ? 'its certificate does not fit; "hyperkit regenerate-certs" makes a new one'
-      : 'look at the machine with "hyperkit status" and "hyperkit logs", or start its Docker again with "hyperkit restart"';
-    const { message } = cause as Error;
-    throw new DriverError(
-      'HK_DOCKER_UNREACHABLE',
-      `cannot reach Docker at ${target.host}:${target.port}: ${message}; ${advice}`,
-      { cause },
-    );
+    throw unreachable(target, cause as Error);
   }
 }
 
-function answerOf(
-  target: DockerTarget,
-  path: string,
-  deadlineMs: number,
-  signal: AbortSignal | undefined,
-): Promise<string> {
+async function get(target: DockerTarget, path: string, deadlineMs: number, signal?: AbortSignal): Promise<string> {
+  const { status, text } = await callDocker(target, { method: 'GET', path, deadlineMs, signal });
+  if (status !== 200) throw unreachable(target, new Error(`it answers with status ${status}: ${text.slice(0, 200)}`));
+  return text;
+}
+
+function unreachable(target: DockerTarget, cause: Error): DriverError {
+  const advice = isCertificateFault(cause)
+    ? 'its certificate does not fit; "hyperkit regenerate-certs" makes a new one'
+    : 'look at the machine with "hyperkit status" and "hyperkit logs", or start its Docker again with "hyperkit restart"';
+  return new DriverError(
+    'HK_DOCKER_UNREACHABLE',
+    `cannot reach Docker at ${target.host}:${target.port}: ${cause.message}; ${advice}`,
+    { cause },
+  );
+}
+
+function answerOf(target: DockerTarget, { method, path, body, deadlineMs, signal }: DockerCall): Promise<DockerAnswer> {
+  const payload = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const call = request(
       {
         host: target.host,
         port: target.port,
+        method,
         path,
+        ...(payload === undefined ? {} : { headers: { 'Content-Type': 'application/json' } }),
         ca: target.caPem,
         cert: target.certificatePem,
         key: target.keyPem,
@@ -117,11 +140,11 @@ function answerOf(
     call.once('error', (error) => {
       reject(error.name === 'AbortError' ? new Error(`no answer within ${deadlineMs / 1000} s`) : error);
     });
-    call.end();
+    call.end(payload);
   });
 }
 
-async function readAnswer(response: IncomingMessage): Promise<string> {
+async function readAnswer(response: IncomingMessage): Promise<DockerAnswer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -129,10 +152,7 @@ async function readAnswer(response: IncomingMessage): Promise<string> {
     if (length > MAX_ANSWER_BYTES) throw new Error(`it says more than ${MAX_ANSWER_BYTES} bytes`);
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks).toString('utf8');
-  if (response.statusCode !== 200)
-    throw new Error(`it answers with status ${response.statusCode}: ${text.slice(0, 200)}`);
-  return text;
+  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };
 }
 
 /** OpenSSL's verdicts about either side's certificate, by Node's codes. */

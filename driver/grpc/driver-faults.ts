@@ -35,6 +35,9 @@ const OF_THE_DRIVER: Readonly<Record<DriverErrorCode, Fault>> = {
   HK_CERTIFICATE_INVALID: fault(status.FAILED_PRECONDITION, 'replace the file that the text names'),
   HK_PROVISION_FAILED: fault(status.ABORTED, "read the guest's words in the text"),
   HK_DOCKER_UNREACHABLE: fault(status.UNAVAILABLE, 'see docker.log in the guest'),
+  HK_SWARM_UNKNOWN: fault(status.NOT_FOUND, 'check the name'),
+  HK_SWARM_EXISTS: fault(status.ALREADY_EXISTS, 'take another name, or remove the swarm first'),
+  HK_SWARM_FAILED: fault(status.ABORTED, "read Docker's words in the text"),
 };
 
 /** Everything that a call of the driver's service can fail with. */

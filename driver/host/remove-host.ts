@@ -4,6 +4,7 @@ import { removeDockerContext } from '../docker/docker-context';
 import { DriverError } from '../errors';
 import { guardStore } from '../iso/store-error';
 import type { MachineStore } from '../store/machine-store';
+import { swarmOfMachine } from '../swarm/swarm-of-machine';
 
 export interface RemoveOptions {
   /** Also one whose config.json is damaged, or on which another command works. */
@@ -12,8 +13,8 @@ export interface RemoveOptions {
 }
 
 /**
- * Ends a machine and deletes all that is of it: folder, data, docker context. A machine of another driver is never
- * touched.
+ * Ends a machine and deletes all that is of it: folder, data, docker context. One of a swarm leaves that first, and the
+ * last one takes the swarm along. A machine of another driver is never touched.
  */
 export async function removeHost(
   store: MachineStore,
@@ -21,10 +22,14 @@ export async function removeHost(
   { force, onWarning }: RemoveOptions,
 ): Promise<void> {
   const folder = store.folderOf(name);
+  let swarm: string | undefined;
   try {
     const machine = await store.load(name);
     const driver = machine.requireDriver();
+    swarm = swarmOfMachine(machine);
+    const isMember = swarm !== undefined;
     const remove = async (): Promise<void> => {
+      if (isMember) await (await import('../swarm/leave-swarm')).leaveBeforeRemoval(store, machine, onWarning);
       await driver.remove();
       await deleteFolder(folder);
     };
@@ -38,6 +43,7 @@ export async function removeHost(
     await deleteFolder(folder);
   }
   await removeDockerContext(name, store.path);
+  if (swarm !== undefined) await (await import('../swarm/swarm-machines')).deleteEmptySwarm(store, swarm);
 }
 
 async function deleteFolder(folder: string): Promise<void> {

@@ -11,10 +11,11 @@ import { createDataDisk, growDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint, DOCKER_PORT, type Endpoint } from '../address/endpoint';
 import { macAddressOf, uuidOfName } from '../address/loopback-address';
 import { extraDiskPath } from '../config/machine-paths';
-import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
 import { ensureSshKey } from '../ssh-key/ssh-key';
+import { startNetworkOf } from '../swarm/start-network';
+import { findNetworkSocket } from '../swarm/swarm-network';
 import { effectiveCommandLine } from './kernel-command-line';
 import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
@@ -83,6 +84,7 @@ export async function prepareMachine(context: MachineContext): Promise<PreparedM
     sshPort: config.SSHPort,
     bindAddress: config.BindAddress,
   });
+  await startNetworkOf(config, context.programsDir, context.signal);
   const commandLine = effectiveCommandLine(config.Cmdline, boot.commandLine);
   const spec = await specOf(context, endpoint, { ...boot, commandLine });
   config.IPAddress = endpoint.address;
@@ -170,7 +172,7 @@ export async function specOf(context: MachineContext, endpoint: Endpoint, boot: 
       ],
       macAddress: macAddressOf(uuid),
       hostname: config.MachineName,
-      vpnkitSocket: findVpnkitSocket(config.VpnKitSock),
+      vpnkitSocket: findNetworkSocket(config.VpnKitSock, config.StorePath),
       hostPorts: config.HostPorts.includes('all') ? 'all' : config.HostPorts.map(Number),
     },
     hypervisor: config.Engine === '' ? 'auto' : config.Engine,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, request } from 'node:http';
-import { type RequestOptions, request as tlsRequest } from 'node:https';
+import { type Agent, type RequestOptions, request as tlsRequest } from 'node:https';
 import path from 'node:path';
 
 /** Where a machine's Docker answers, and the folder that holds the client's certificate for it. */
@@ -9,6 +9,8 @@ export interface DockerEndpoint {
   readonly port: number;
   /** Holds ca.pem, cert.pem and key.pem: docker-machine copies them there while it provisions. */
   readonly certificates: string;
+  /** Keeps connections for the next request; each has its own unless given. */
+  readonly agent?: Agent;
 }
 
 const CONNECT_MS = 10_000;
@@ -26,7 +28,7 @@ export async function openDocker(endpoint: DockerEndpoint, url: string, signal: 
     ca,
     cert,
     key,
-    agent: false,
+    agent: endpoint.agent ?? false,
     signal,
   };
   return new Promise((resolve, reject) => {

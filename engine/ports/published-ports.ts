@@ -1,7 +1,7 @@
 import type { GuestPort } from '../spec/vm-spec';
 
 /** More than any host can use; a guest that claims more is cut off here. */
-const MAX_PORTS = 1024;
+export const MAX_PORTS = 1024;
 
 /**
  * The ports published by the running containers, out of the answer to `GET /containers/json` (Docker Engine API,
@@ -28,10 +28,12 @@ export function portName({ protocol, port }: GuestPort): string {
   return `${port}/${protocol}`;
 }
 
-function list(value: unknown): readonly unknown[] {
+/** The list that a guest's answer should be; none when it is something else. */
+export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function field(value: unknown, name: string): unknown {
+/** A field of a guest's answer. */
+export function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 }

@@ -3,6 +3,7 @@ import { checkHost } from '../../doctor/check-host';
 import { checkHypervisors } from '../../doctor/check-hypervisors';
 import { checkImages } from '../../doctor/check-images';
 import { checkStore } from '../../doctor/check-store';
+import { checkSwarms } from '../../doctor/check-swarms';
 import { checkWarm } from '../../doctor/check-warm';
 import type { Finding } from '../../doctor/finding';
 import { defineCommand } from '../command';
@@ -31,6 +32,7 @@ export const doctor = defineCommand({
       checkImages(store.path),
       checkWarm(),
       checkStore(store),
+      checkSwarms(store, programsDir),
     ]);
     const results: Result[] = [];
     for (const finding of groups.flat()) results.push(fix ? await tryFix(finding) : toResult(finding));

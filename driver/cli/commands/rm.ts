@@ -1,22 +1,25 @@
 import { removeHost } from '../../host/remove-host';
-import { defineCommand } from '../command';
+import { defineCommand, type OptionTable } from '../command';
 import { confirm } from '../confirmation';
 import { forEachMachine } from '../each-machine';
 import { EXIT } from '../exit-status';
 import { namedMachines } from '../machine-names';
 
+/** Whoever deletes data asks before. */
+export const REMOVAL_OPTIONS = {
+  yes: { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' },
+  force: {
+    alias: 'f',
+    type: 'boolean',
+    default: false,
+    describe: 'do not ask, and remove also what is damaged or busy',
+  },
+} as const satisfies OptionTable;
+
 export const rm = defineCommand({
   usage: '[-y] machine...',
   describe: 'Ends machines and deletes them with all their data.',
-  options: {
-    yes: { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' },
-    force: {
-      alias: 'f',
-      type: 'boolean',
-      default: false,
-      describe: 'do not ask, and remove also what is damaged or busy',
-    },
-  },
+  options: REMOVAL_OPTIONS,
   async run({ operands, yes, force }, context) {
     const { store, output, signal } = context;
     const names = namedMachines('rm', operands);

@@ -26,6 +26,8 @@ export interface EthernetServerOptions {
 
 /** VPNKit's Ethernet socket: every connection is a NIC of the network. */
 export interface EthernetServer {
+  /** For how long nobody has been plugged in or has tried to be, in milliseconds; 0 while somebody is. */
+  idleMs(): number;
   /** Ends the connections, too. Idempotent. */
   close(): void;
 }
@@ -41,6 +43,7 @@ export async function serveEthernet(
   const { reactor, plan } = network;
   const handshakes = new Set<ServerHandshake>();
   const links = new Set<Link>();
+  let lastUseMs = performance.now();
 
   const admit = (fd: number, command: EthernetCommand): void => {
     const answer = book.connect(command);
@@ -68,6 +71,7 @@ export async function serveEthernet(
     network.gateway.neighbours.expect(ipv4(answer.ip), macToNumber(answer.mac), link);
     link.onClose(() => {
       links.delete(link);
+      lastUseMs = performance.now();
       answer.leave();
       options.log(`ethernet: ${mac} left`);
     });
@@ -75,6 +79,7 @@ export async function serveEthernet(
   };
 
   const accepting = acceptConnections(reactor, listening, (fd) => {
+    lastUseMs = performance.now();
     if (handshakes.size >= MAX_HANDSHAKES || links.size >= MAX_LINKS) {
       sockets.close(fd);
       return;
@@ -88,6 +93,7 @@ export async function serveEthernet(
   });
 
   return {
+    idleMs: () => (links.size > 0 ? 0 : performance.now() - lastUseMs),
     close: () => {
       accepting.close();
       for (const handshake of handshakes) handshake.abandon();

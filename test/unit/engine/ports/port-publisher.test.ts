@@ -9,9 +9,12 @@ import { startPortPublisher } from '../../../../engine/ports/port-publisher';
 import { portName } from '../../../../engine/ports/published-ports';
 import { temporaryFolder } from '../../../support/temporary-folder';
 
-// A server that speaks the two requests of the Docker Engine API, over TLS with client certificates as the guest does.
+// A server that speaks the few requests of the Docker Engine API, over TLS with client certificates as the guest does.
 let folder = '';
 let published: readonly number[] = [];
+/** Of the Swarm's services; undefined: Docker is in none. */
+let swarmPorts: readonly number[] | undefined;
+let isSwarmBroken = false;
 const streams = new Set<ServerResponse>();
 let server: Server;
 
@@ -40,7 +43,7 @@ const makeCertificates = (): void => {
 };
 const until = async (condition: () => boolean): Promise<void> => {
   for (let tries = 0; !condition(); tries++) {
-    if (tries > 500) throw new Error('it did not happen within 5 s');
+    if (tries > 1_500) throw new Error('it did not happen within 15 s');
     await sleep(10);
   }
 };
@@ -48,10 +51,20 @@ const say = (): void => {
   for (const stream of streams) stream.write('{"Type":"container"}\n');
 };
 
+const answer = (url: string): unknown => {
+  if (url.startsWith('/containers/')) {
+    return [{ Ports: published.map((port) => ({ PublicPort: port, Type: 'tcp' })) }];
+  }
+  if (url.startsWith('/networks?')) return swarmPorts === undefined ? [] : [{ Id: 'ingress1', Ingress: true }];
+  return { Services: { web: { Ports: swarmPorts?.map((port) => `Target: 80, Publish: ${port}`) } } };
+};
+
 beforeEach(async () => {
   folder = temporaryFolder();
   makeCertificates();
   published = [];
+  swarmPorts = undefined;
+  isSwarmBroken = false;
   const read = (name: string) => readFileSync(path.join(folder, name));
   server = createServer(
     { key: read('key.pem'), cert: read('cert.pem'), ca: read('ca.pem'), requestCert: true, rejectUnauthorized: true },
@@ -60,7 +73,9 @@ beforeEach(async () => {
         response.flushHeaders();
         streams.add(response);
         response.on('close', () => streams.delete(response));
-      } else response.end(JSON.stringify([{ Ports: published.map((port) => ({ PublicPort: port, Type: 'tcp' })) }]));
+      } else if (isSwarmBroken && request.url?.startsWith('/networks') === true) {
+        response.writeHead(500).end();
+      } else response.end(JSON.stringify(answer(request.url ?? '')));
     },
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -94,6 +109,32 @@ test('ports come and go with the containers', async () => {
   published = [9090];
   say();
   await until(() => open.has('9090/tcp') && !open.has('8080/tcp'));
+  publisher.stop();
+});
+
+test("a Swarm's ports come and go though Docker tells nothing of them", async () => {
+  published = [9090];
+  swarmPorts = [8080];
+  const { open, publisher } = start();
+  await until(() => open.has('8080/tcp') && open.has('8080/udp') && open.has('9090/tcp'));
+  swarmPorts = [8081];
+  await until(() => open.has('8081/tcp') && !open.has('8080/tcp'));
+  // Left by word of an event, as with `docker swarm leave`.
+  swarmPorts = undefined;
+  say();
+  await until(() => !open.has('8081/tcp') && open.has('9090/tcp'));
+  publisher.stop();
+});
+
+test('a Swarm that does not answer keeps its ports, and those of containers come and go', async () => {
+  swarmPorts = [8080];
+  const { open, publisher } = start();
+  await until(() => open.has('8080/tcp'));
+  isSwarmBroken = true;
+  published = [9090];
+  say();
+  await until(() => open.has('9090/tcp'));
+  expect(open.has('8080/tcp')).toBe(true);
   publisher.stop();
 });
 
