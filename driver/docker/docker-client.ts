@@ -92,32 +92,32 @@ async function get(target: DockerTarget, path: string, deadlineMs: number, signa
   }
 }
 
-function answerOf(
+async function answerOf(
   target: DockerTarget,
   path: string,
   deadlineMs: number,
   signal: AbortSignal | undefined,
 ): Promise<string> {
+  // A timer of our own: what AbortSignal.any makes of AbortSignal.timeout is collected as garbage in Node 20, and never fires.
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(new Error(`no answer within ${deadlineMs / 1000} s`)), deadlineMs);
+  const onAbort = (): void => ending.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    return await readAnswer(await responseOf(target, path, ending.signal));
+  } catch (error) {
+    throw ending.signal.aborted ? ending.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function responseOf(target: DockerTarget, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        host: target.host,
-        port: target.port,
-        path,
-        ca: target.caPem,
-        cert: target.certificatePem,
-        key: target.keyPem,
-        agent: false,
-        signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]),
-      },
-      (response) => {
-        readAnswer(response).then(resolve, reject);
-      },
-    );
-    call.once('error', (error) => {
-      reject(error.name === 'AbortError' ? new Error(`no answer within ${deadlineMs / 1000} s`) : error);
-    });
-    call.end();
+    const { host, port, caPem: ca, certificatePem: cert, keyPem: key } = target;
+    request({ host, port, path, ca, cert, key, agent: false, signal }, resolve).on('error', reject).end();
   });
 }
 
