@@ -14,7 +14,7 @@ describeWith('a host whose disk fills up', [...missingForMachines(), whyNoMounts
 
   beforeAll(() => {
     // The ISO twice, kernel and initrd, what create insists on, and what a guest writes while it boots.
-    disk = mountSmallDisk(Math.ceil((statSync(ISO).size / 1024 / 1024) * 2) + 250);
+    disk = mountSmallDisk(Math.ceil((statSync(ISO).size / 1024 / 1024) * 2) + 350);
     store = new Store(path.join(PROJECT, 'dist/bin/hyperkit'), {}, disk.path);
   });
   afterAll(async () => {
