@@ -72,7 +72,8 @@ export async function makeHost(
       onPhase: (phase) => progress.phase(alone ? PHASES[phase] : `(${name}) ${PHASES[phase]}`),
     });
   } catch (error) {
-    if (!signal.aborted && !(error instanceof CreateRefused)) {
+    // Another command may have removed it meanwhile: that is why it failed.
+    if (!signal.aborted && !(error instanceof CreateRefused) && store.has(request.name)) {
       output.say(`Machine "${name}" is kept to be looked at; "hyperkit rm ${name}" removes it.`);
     }
     throw error;

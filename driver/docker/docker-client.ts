@@ -117,30 +117,34 @@ function unreachable(target: DockerTarget, cause: Error): DriverError {
   );
 }
 
-function answerOf(target: DockerTarget, { method, path, body, deadlineMs, signal }: DockerCall): Promise<DockerAnswer> {
+async function answerOf(target: DockerTarget, call: DockerCall): Promise<DockerAnswer> {
+  const { deadlineMs, signal } = call;
+  // A timer of our own: what AbortSignal.any makes of AbortSignal.timeout is collected as garbage in Node 20, and never fires.
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(new Error(`no answer within ${deadlineMs / 1000} s`)), deadlineMs);
+  const onAbort = (): void => ending.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    return await readAnswer(await responseOf(target, call, ending.signal));
+  } catch (error) {
+    throw ending.signal.aborted ? ending.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function responseOf(
+  { host, port, caPem: ca, certificatePem: cert, keyPem: key }: DockerTarget,
+  { method, path, body }: DockerCall,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
+  const headers = payload === undefined ? {} : { 'Content-Type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        host: target.host,
-        port: target.port,
-        method,
-        path,
-        ...(payload === undefined ? {} : { headers: { 'Content-Type': 'application/json' } }),
-        ca: target.caPem,
-        cert: target.certificatePem,
-        key: target.keyPem,
-        agent: false,
-        signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]),
-      },
-      (response) => {
-        readAnswer(response).then(resolve, reject);
-      },
-    );
-    call.once('error', (error) => {
-      reject(error.name === 'AbortError' ? new Error(`no answer within ${deadlineMs / 1000} s`) : error);
-    });
-    call.end(payload);
+    const call = request({ host, port, method, path, headers, ca, cert, key, agent: false, signal }, resolve);
+    call.on('error', reject).end(payload);
   });
 }
 

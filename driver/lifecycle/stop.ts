@@ -23,7 +23,7 @@ export async function stopMachine(context: MachineContext): Promise<void> {
   throw new DriverError(
     'HK_STOP_TIMEOUT',
     `machine "${context.config.MachineName}" did not power off within ${(PRESSES * PRESS_EVERY_MS) / 1000} s; ` +
-      'look at its console.log, or end it with "docker-machine kill" (unsaved data of its containers is lost)',
+      `"hyperkit logs" shows its console, and "hyperkit kill ${context.config.MachineName}" ends it (unsaved data of its containers is lost)`,
   );
 }
 

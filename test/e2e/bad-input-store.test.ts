@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createLikeClient, drive, refusal } from '../support/drivers';
 import { makeReadOnly, mountSmallDisk, whyNoMounts } from '../support/host';
 import { ISO, listeningOn, missingForMachines, Store } from '../support/machines';
-import { buildPeer, describeWith } from '../support/peers';
+import { buildPeer, describeWith, PROJECT } from '../support/peers';
 import { until } from '../support/until';
 
 // Stores that are full, locked, oddly named, or filled by others.
@@ -23,14 +23,20 @@ jest.setTimeout(60_000);
 describeWith('a full disk', [...missing, whyNoMounts()], () => {
   const isoMiB = Math.ceil((missing.every((reason) => reason === undefined) ? statSync(ISO).size : 0) / 1024 / 1024);
 
-  test.each([
+  const cases = [
     ['for the cache', isoMiB * 0.7, 3, /cannot write .*cache\/boot2docker\.iso: the disk is full; free some space/],
     ["for the machine's ISO", isoMiB * 1.5, 1, /cannot write .*full\/boot2docker\.iso: the disk is full; free some/],
     ['for the data disk', isoMiB * 2 + 40, 1, /cannot create disk .*full\.rawdisk: only \d+ MB are free.*free some/],
-  ])('%s', async (_title, sizeMiB, status, text) => {
+  ] as const;
+  const programs = { 'docker-machine': client, hyperkit: path.join(PROJECT, 'dist/bin/hyperkit') };
+  const all = Object.entries(programs).flatMap(([name, program]) =>
+    cases.map((one) => [name, ...one, program] as const),
+  );
+
+  test.each(all)('%s create: %s', async (_name, _title, sizeMiB, status, text, program) => {
     const disk = mountSmallDisk(Math.ceil(sizeMiB));
     try {
-      const store = new Store(client, {}, disk.path);
+      const store = new Store(program, {}, disk.path);
       const outcome = await store.machine(['create', '-d', 'hyperkit', 'full']);
       expect(outcome.output).toMatch(text);
       expect(outcome.code).toBe(status);

@@ -26,7 +26,7 @@ describeWith('the library', missingForMachines(), () => {
     mkdirSync(path.join(project, 'node_modules'));
     symlinkSync(PROJECT, path.join(project, 'node_modules/docker-machine-driver-hyperkit'));
     writeFileSync(path.join(project, 'package.json'), JSON.stringify({ type: 'module' }));
-    const sources = ['throw-away-docker-host', 'vm-without-docker'].map((name) =>
+    const sources = ['throw-away-docker-host', 'four-hosts', 'vm-without-docker'].map((name) =>
       path.join(PROJECT, 'examples', `${name}.ts`),
     );
     const esbuild = path.join(PROJECT, 'node_modules/.bin/esbuild');
@@ -52,6 +52,18 @@ describeWith('the library', missingForMachines(), () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('verify...') });
     expect(stdout).toMatch(/^Docker \d+\.\S+ at tcp:\/\/127\.\S+:2376$/m);
     expect(stdout).toMatch(/^its kernel: Linux \d/m);
+    expect(store.machines()).toEqual([]);
+    await store.becomesQuiet(60_000);
+  });
+
+  test('four Docker hosts at the same time do a part each, and are gone', async () => {
+    const { code, stdout, stderr } = await example('four-hosts', '512');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const parts = stdout.trim().split('\n');
+    expect(parts).toHaveLength(4);
+    for (const [index, part] of parts.entries()) {
+      expect(part).toMatch(new RegExp(`^part-\\d+-${index + 1}: \\d+\\.\\S+, 1 CPU$`));
+    }
     expect(store.machines()).toEqual([]);
     await store.becomesQuiet(60_000);
   });

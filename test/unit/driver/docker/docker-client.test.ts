@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { issueCertificate } from '../../../../driver/certs/issue-certificate';
 import { exportRsaKey, newRsaKey } from '../../../../driver/certs/rsa-key';
 import {
@@ -13,6 +16,7 @@ import {
 jest.setTimeout(120_000);
 let target: DockerTarget;
 let server: Server;
+let tls: { readonly cert: string; readonly key: string };
 const listening: { close(): unknown }[] = [];
 const never = new AbortController().signal;
 
@@ -21,14 +25,12 @@ beforeAll(async () => {
   const caPem = issueCertificate(caKey, 'ca', { kind: 'authority' });
   const issuer = { certificatePem: caPem, key: caKey };
   const cert = issueCertificate(serverKey, 'dev', { kind: 'server', names: ['127.0.0.1'] }, issuer);
-  server = createServer(
-    { cert, key: exportRsaKey(serverKey), ca: caPem, requestCert: true, rejectUnauthorized: true },
-    (request, response) => {
-      if (request.url === '/_ping') response.end('OK');
-      else if (request.url === '/version') response.end(JSON.stringify({ Version: '26.1.5' }));
-      else response.writeHead(404).end();
-    },
-  );
+  tls = { cert, key: exportRsaKey(serverKey) };
+  server = createServer({ ...tls, ca: caPem, requestCert: true, rejectUnauthorized: true }, (request, response) => {
+    if (request.url === '/_ping') response.end('OK');
+    else if (request.url === '/version') response.end(JSON.stringify({ Version: '26.1.5' }));
+    else response.writeHead(404).end();
+  });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   target = {
     host: '127.0.0.1',
@@ -74,3 +76,22 @@ test('an abort ends the wait with its reason', async () => {
   setTimeout(() => abort.abort(new Error('enough')), 200);
   await expect(waiting).rejects.toThrow('enough');
 });
+
+test.each([
+  ['nothing', () => undefined],
+  ['half an answer', (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{')],
+])(
+  'a Docker that says %s ends a question at its deadline, whatever the garbage collector does',
+  async (_title, say) => {
+    const { caPem: ca } = target;
+    const silent = createTlsServer({ ...tls, ca }, say);
+    listening.push(silent);
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    setFlagsFromString('--expose-gc');
+    const collecting = setInterval(runInNewContext('gc') as () => void, 50).unref();
+    const asked = readDockerVersion({ ...target, port: (silent.address() as AddressInfo).port }, 1000);
+    await expect(asked)
+      .rejects.toThrow('no answer within 1 s')
+      .finally(() => clearInterval(collecting));
+  },
+);
