@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readPem } from '../certs/pem-file';
+import { openDeadline } from '../deadline-signal';
 import { DriverError } from '../errors';
 import type { AuthPaths } from '../host/host-options';
 
@@ -118,20 +119,13 @@ function unreachable(target: DockerTarget, cause: Error): DriverError {
 }
 
 async function answerOf(target: DockerTarget, call: DockerCall): Promise<DockerAnswer> {
-  const { deadlineMs, signal } = call;
-  // A timer of our own: what AbortSignal.any makes of AbortSignal.timeout is collected as garbage in Node 20, and never fires.
-  const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort(new Error(`no answer within ${deadlineMs / 1000} s`)), deadlineMs);
-  const onAbort = (): void => ending.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  if (signal?.aborted) onAbort();
+  const deadline = openDeadline(call.deadlineMs, call.signal);
   try {
-    return await readAnswer(await responseOf(target, call, ending.signal));
+    return await readAnswer(await responseOf(target, call, deadline.signal));
   } catch (error) {
-    throw ending.signal.aborted ? ending.signal.reason : error;
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    deadline.clear();
   }
 }
 

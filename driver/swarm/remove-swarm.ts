@@ -1,3 +1,4 @@
+import { openDeadline } from '../deadline-signal';
 import { removeHost } from '../host/remove-host';
 import type { MachineStore } from '../store/machine-store';
 import { drained } from './leave-swarm';
@@ -51,13 +52,16 @@ export async function removeSwarm(store: MachineStore, name: string, removal: Sw
 
 /** As well as it goes: a swarm without a manager that answers has nobody who would begin a task anew. */
 async function drainAll(store: MachineStore, name: string, signal: AbortSignal): Promise<void> {
+  const deadline = openDeadline(DRAIN_ALL_MS, signal);
   try {
-    const manager = await findManager(store, name, AbortSignal.any([signal, AbortSignal.timeout(DRAIN_ALL_MS)]));
+    const manager = await findManager(store, name, deadline.signal);
     if (manager === undefined) return;
     const nodes = await listNodes(manager);
     for (const { ID } of nodes) await updateNode(manager, ID, () => ({ Availability: 'drain' }));
     await Promise.all(nodes.map(({ ID }) => drained(manager, ID)));
   } catch {
     signal.throwIfAborted();
+  } finally {
+    deadline.clear();
   }
 }

@@ -1,4 +1,5 @@
 import { findSharedAddress } from '../../engine/shared-network/control-shared-network';
+import { openDeadline } from '../deadline-signal';
 import { DriverError } from '../errors';
 import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
@@ -32,18 +33,18 @@ export async function findManager(
   signal: AbortSignal,
   except?: string,
 ): Promise<SwarmNode | undefined> {
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
   const members = (await listMembers(store, swarm)).filter(({ name }) => name !== except);
+  const soon = openDeadline(LOOK_MS, signal);
   const found = await Promise.all(
     members.map(async (machine) => {
       try {
-        const { LocalNodeState, ControlAvailable } = await readMembership(await openNode(store, machine, soon));
+        const { LocalNodeState, ControlAvailable } = await readMembership(await openNode(store, machine, soon.signal));
         return LocalNodeState === 'active' && ControlAvailable ? await openNode(store, machine, signal) : undefined;
       } catch {
         signal.throwIfAborted();
         return undefined;
       }
     }),
-  );
+  ).finally(() => soon.clear());
   return found.find((node) => node !== undefined);
 }
