@@ -17,7 +17,7 @@ import { diskBytes } from './machine-size';
 import { type LaunchPatience, launchPrepared, type PreparedMachine } from './start';
 
 /** Restoring takes a second; on a host that is busy with eight of them several. Longer and booting is the better way. */
-const RESTORE_PATIENCE: LaunchPatience = { launchMs: 45_000, sshMs: 30_000 };
+const RESTORE_PATIENCE: LaunchPatience = { launchMs: 50_000, sshMs: 30_000 };
 
 /** These say something about the image; others (an address in use, a full disk) would meet a boot as well. */
 const FAULTS_OF_IMAGE: ReadonlySet<unknown> = new Set([
