@@ -104,7 +104,7 @@ async function obtainImage(context: MachineContext, recipe: WarmRecipe, isRequir
   return made;
 }
 
-/** The mark is there before the disk and goes when the machine is like no other: see discardUnfinishedClone. */
+/** The mark is there before the disk; the machine process removes it when its guest is like no other. */
 async function restore(
   context: MachineContext,
   { spec, endpoint }: PreparedMachine,
@@ -119,7 +119,6 @@ async function restore(
     await copyDisk(`${image}/${SAVED_DISK}`, paths.dataDisk, signal);
     const warm = { image, authorizedKeys: publicKeyLine };
     await launchPrepared(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
-    await rm(paths.unfinishedClone);
     logger.info(`Restored from a warm image in ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   } catch (error) {
     await rm(paths.dataDisk, { force: true });
