@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { MACHINE_FILES } from '../../engine/machine/machine-files';
 import type { DriverConfig } from './driver-config';
 
 /** Where everything of one machine lives: `<store>/machines/<name>/…`, docker-machine's layout. */
@@ -23,7 +24,7 @@ export function machinePaths(config: Pick<DriverConfig, 'StorePath' | 'MachineNa
     iso: path.join(directory, 'boot2docker.iso'),
     dataDisk: path.join(directory, `${config.MachineName}.rawdisk`),
     sshKey: config.SSHKeyPath === '' ? path.join(directory, 'id_rsa') : config.SSHKeyPath,
-    unfinishedClone: path.join(directory, 'hyperkit.cloning'),
+    unfinishedClone: path.join(directory, MACHINE_FILES.unfinishedClone),
     lock: machineLock(directory),
   };
 }

@@ -17,7 +17,7 @@ import { diskBytes } from './machine-size';
 import { type LaunchPatience, launchPrepared, type PreparedMachine } from './start';
 
 /** Restoring takes a second; on a host that is busy with eight of them several. Longer and booting is the better way. */
-const RESTORE_PATIENCE: LaunchPatience = { launchMs: 45_000, sshMs: 30_000 };
+const RESTORE_PATIENCE: LaunchPatience = { launchMs: 50_000, sshMs: 30_000 };
 
 /** These say something about the image; others (an address in use, a full disk) would meet a boot as well. */
 const FAULTS_OF_IMAGE: ReadonlySet<unknown> = new Set([
@@ -104,7 +104,7 @@ async function obtainImage(context: MachineContext, recipe: WarmRecipe, isRequir
   return made;
 }
 
-/** The mark is there before the disk and goes when the machine is like no other: see discardUnfinishedClone. */
+/** The mark is there before the disk; the machine process removes it when its guest is like no other. */
 async function restore(
   context: MachineContext,
   { spec, endpoint }: PreparedMachine,
@@ -119,7 +119,6 @@ async function restore(
     await copyDisk(`${image}/${SAVED_DISK}`, paths.dataDisk, signal);
     const warm = { image, authorizedKeys: publicKeyLine };
     await launchPrepared(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
-    await rm(paths.unfinishedClone);
     logger.info(`Restored from a warm image in ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   } catch (error) {
     await rm(paths.dataDisk, { force: true });

@@ -21,6 +21,8 @@ export const MACHINE_FILES = {
   state: 'machine-state.json',
   /** gRPC, while the machine process lives: see control-socket.ts. */
   controlSocket: 'control.sock',
+  /** Laid down before the disk of a warm image is copied, removed when the copy's guest is a machine of its own. */
+  unfinishedClone: 'hyperkit.cloning',
   /** `machine-claim.N`: see claim.ts. */
   claimPrefix: 'machine-claim.',
 } as const;

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import type { SerialLine } from '../console/serial-line';
 import { EngineError } from '../errors';
 import type { ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
@@ -5,6 +7,7 @@ import { isPausable } from '../hypervisors/pausable';
 import { isWarm } from '../hypervisors/warm-starts';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
+import { MACHINE_FILES } from './machine-files';
 import type { MachineNetwork } from './machine-network';
 import { newIdentity } from './new-identity';
 import { openPublishedPorts } from './published-ports';
@@ -70,6 +73,8 @@ async function restoreVm(supervision: Supervision): Promise<RunningVm> {
   const saved = { folder: warm.image, deadlineMs: RESTORE_DEADLINE_MS };
   const identity = newIdentity(spec, network.macAddress, warm.authorizedKeys);
   const { vm, facts } = await hypervisor.warm.restore(spec, { console, cable: network.cable }, saved, identity);
+  // Here and not by who launched it, whom a crash may keep from it: from now on there is a user's data on the disk.
+  rmSync(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
   log(`restored from ${warm.image}; ${[...facts].map(([key, value]) => `${key} ${value}`).join(', ')}`);
   return vm;
 }

@@ -1,0 +1,122 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { hasIdentityMarker } from '../../engine/boot/identity-marker';
+import { listImages } from '../../engine/warm/warm-cache';
+import { verifyImage } from '../../engine/warm/warm-image';
+import { ISO, missingForMachines, processesNaming, Store } from '../support/machines';
+import { describeWith, PROJECT } from '../support/peers';
+import { until } from '../support/until';
+
+/** Machines that go on from a warm image, made by the `hyperkit` command; the image is in a cache of the test's own. */
+const HYPERKIT = path.join(PROJECT, 'dist/bin/hyperkit');
+const MAKE_MS = 300_000;
+
+jest.setTimeout(900_000);
+
+/** What a machine says that no other may say. */
+const FACTS = [
+  'cat /etc/machine-id',
+  'hostname',
+  'docker info -f "{{.ID}}"',
+  'cat /proc/sys/kernel/random/boot_id',
+  'cat /sys/class/net/eth0/address',
+  'sudo ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d" " -f2',
+  'sudo ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub | cut -d" " -f2',
+  'head -c 16 /dev/urandom | od -An -tx1 | tr -d " "',
+];
+/** Of those, what a machine keeps when it boots. */
+const KEPT = [0, 1, 2, 4, 5, 6];
+
+describeWith('warm images', [...missingForMachines()], () => {
+  let base: string;
+  let store: Store;
+  let cache: string;
+
+  beforeAll(async () => {
+    if (!(await hasIdentityMarker(ISO))) throw new Error(`${ISO} is of an older version; build it with image/build`);
+    base = mkdtempSync(path.join(os.tmpdir(), 'hk-warm-'));
+    cache = path.join(base, 'docker-machine-driver-hyperkit', 'warm');
+    store = new Store(
+      HYPERKIT,
+      { XDG_CACHE_HOME: base, HYPERKIT_BOOT2DOCKER_URL: ISO, HYPERKIT_ENGINE: 'qemu', HYPERKIT_DISK_SIZE: '4000' },
+      base,
+    );
+  });
+  afterAll(async () => {
+    const names = store.machines();
+    if (names.length > 0) await store.machine(['rm', '-f', ...names]);
+    await until(
+      'nothing of the test runs',
+      () => processesNaming(base).length === 0,
+      MAKE_MS,
+      () => processesNaming(base),
+    );
+    rmSync(base, { recursive: true });
+  });
+
+  const factsOf = async (name: string): Promise<readonly string[]> =>
+    (await store.succeed(['ssh', name, FACTS.join(' && ')])).split('\n').map((line) => line.trim());
+  const onlyImage = async (): Promise<string> => {
+    const images = await listImages(cache);
+    expect(images).toHaveLength(1);
+    return images[0]?.folder ?? '';
+  };
+
+  test('an image is made ahead, whole, and listed', async () => {
+    const key = await store.succeed(['image', 'warm'], { deadlineMs: MAKE_MS });
+    const folder = await onlyImage();
+    expect(path.basename(folder)).toBe(key);
+    expect((await verifyImage(folder)).usable).toBe(true);
+    const listed = JSON.parse(await store.succeed(['image', 'ls', '--json'])) as readonly object[];
+    expect(listed).toContainEqual(
+      expect.objectContaining({ origin: 'warm', key, cpus: 1, memoryMiB: 1024, state: 'good' }),
+    );
+  });
+
+  test('two machines go on from it at once, and have nothing in common', async () => {
+    const outcome = await store.machine(['create', '--warm', 'require', 'one', 'two'], { deadlineMs: 300_000 });
+    expect(outcome.output).toMatch(/\(one\) Restored from a warm image in \d/);
+    expect(outcome.output).toMatch(/\(two\) Restored from a warm image in \d/);
+    expect(outcome.output).not.toContain('Booting');
+    expect(outcome.code).toBe(0);
+    const [one, two] = [await factsOf('one'), await factsOf('two')];
+    expect(one).toHaveLength(FACTS.length);
+    for (const [index, fact] of one.entries()) expect([FACTS[index], fact]).not.toEqual([FACTS[index], two[index]]);
+    expect([one[1], two[1]]).toEqual(['one', 'two']);
+  });
+
+  test('their clocks are right', async () => {
+    const before = Date.now();
+    const guestMs = Number(await store.succeed(['ssh', 'one', 'date +%s%N'])) / 1e6;
+    expect(guestMs).toBeGreaterThan(before - 1000);
+    expect(guestMs).toBeLessThan(Date.now() + 1000);
+  });
+
+  test('after a boot of its own disk a machine is who it was', async () => {
+    const before = await factsOf('one');
+    await store.succeed(['restart', 'one']);
+    const after = await factsOf('one');
+    for (const index of KEPT) expect([FACTS[index], after[index]]).toEqual([FACTS[index], before[index]]);
+    expect(after[3]).not.toBe(before[3]);
+    await store.succeed(['rm', '-y', 'one', 'two']);
+  });
+
+  test('an image that was cut short is not used: the machine boots, and another image is made when it is there', async () => {
+    const folder = await onlyImage();
+    const { ino } = statSync(folder);
+    truncateSync(path.join(folder, 'memory'), 100_000_000);
+    const outcome = await store.machine(['create', '--debug', 'three'], { deadlineMs: 400_000 });
+    expect(outcome.output).toMatch(/could not be used and was removed: memory has 100000000 bytes/);
+    expect(outcome.output).toContain('(three) Booting the virtual machine');
+    expect(outcome.code).toBe(0);
+    await store.succeed(['rm', '-y', 'three']);
+    await until(
+      'the image is made anew',
+      async () => (await listImages(cache)).length === 1,
+      MAKE_MS,
+      () => readFileSync(path.join(cache, 'make-warm.log'), 'utf8'),
+    );
+    expect(statSync(await onlyImage()).ino).not.toBe(ino);
+  });
+});
