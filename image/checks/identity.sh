@@ -133,7 +133,7 @@ check_clone() {
     gives 'it has the boot id it was given' "^b0070000.*$number\$" guest 'cat /proc/sys/kernel/random/boot_id'
     gives 'it has the MAC it was given' "^02:00:00:00:00:0$number\$" guest 'cat /sys/class/net/eth0/address'
     gives 'host keys are those it told' '^same$' guest "for t in ecdsa ed25519; do ssh-keygen -lf /var/lib/boot2docker/ssh/ssh_host_\${t}_key.pub | cut -d' ' -f2; done | cmp - <(echo '$(sed -n 's/^fact hostkey-[a-z0-9]* //p' "$said")') && echo same"
-    ok 'its console logs in' wait_console 60 "docker@clone-$number"
+    ok 'its console logs in' wait_console 60 "clone-$number ttyS0"
     ok 'its clock is kept right' guest 'for i in $(seq 60); do pgrep -x chronyd && exit; sleep 0.5; done; exit 1'
     ok 'its lease is kept' guest 'sudo kill -0 $(cat /run/udhcpc.eth0.pid)'
     guest "$marks" >"$work/marks-$number"
