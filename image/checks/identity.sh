@@ -83,16 +83,18 @@ answer_guest() {
 # The best of ten questions over one connection: milliseconds between the clocks,
 # and half of the way there and back, which is how far off that may be.
 clock_error() {
-    local time='' before after
-    coproc CLOCK { timeout 60 ssh "${ssh_options[@]}" "docker@$address" -i "$work/id_rsa" -p $ssh_port 'bash -c "while read -r _; do echo \$EPOCHREALTIME; done"'; }
+    local time='' before to from
+    coproc timeout 60 ssh "${ssh_options[@]}" "docker@$address" -i "$work/id_rsa" -p $ssh_port 'bash -c "while read -r _; do echo \$EPOCHREALTIME; done"'
+    # A coprocess's own descriptors are closed in the loop below, which is a subshell.
+    exec {to}>&"${COPROC[1]}" {from}<&"${COPROC[0]}"
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         before=$EPOCHREALTIME
-        echo >&"${CLOCK[1]}"
-        read -r -t 30 time <&"${CLOCK[0]}"
-        after=$EPOCHREALTIME
-        echo "$before $time $after"
-    done | awk '{ way = ($3 - $1) * 500; if (!best || way < best) { best = way; off = ($2 - ($1 + $3) / 2) * 1000 } } END { printf "%.1f %.1f\n", off, best }'
-    kill "$CLOCK_PID" 2>/dev/null || true
+        echo >&"$to"
+        read -r -t 30 time <&"$from"
+        echo "$before $time $EPOCHREALTIME"
+    done | awk '{ way = ($3 - $1) * 500; if (NR == 1 || way < best) { best = way; off = ($2 - ($1 + $3) / 2) * 1000 } } END { printf "%.1f %.1f\n", off, best }'
+    exec {to}>&- {from}<&-
+    kill "$COPROC_PID" 2>/dev/null || true
 }
 
 clock_is_right() {
@@ -131,6 +133,9 @@ check_clone() {
     gives 'it has the boot id it was given' "^b0070000.*$number\$" guest 'cat /proc/sys/kernel/random/boot_id'
     gives 'it has the MAC it was given' "^02:00:00:00:00:0$number\$" guest 'cat /sys/class/net/eth0/address'
     gives 'host keys are those it told' '^same$' guest "for t in ecdsa ed25519; do ssh-keygen -lf /var/lib/boot2docker/ssh/ssh_host_\${t}_key.pub | cut -d' ' -f2; done | cmp - <(echo '$(sed -n 's/^fact hostkey-[a-z0-9]* //p' "$said")') && echo same"
+    ok 'its console logs in' wait_console 60 "clone-$number ttyS0"
+    ok 'its clock is kept right' guest 'for i in $(seq 60); do pgrep -x chronyd && exit; sleep 0.5; done; exit 1'
+    ok 'its lease is kept' guest 'sudo kill -0 $(cat /run/udhcpc.eth0.pid)'
     guest "$marks" >"$work/marks-$number"
     sed -n 's/^fact //p' "$said" >>"$work/marks-$number"
 }
