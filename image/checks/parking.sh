@@ -49,7 +49,7 @@ check_parking() {
     renews 'dockerd that died while it was stopped' stop_and_start 'sudo pkill -9 -x dockerd; sleep 1'
     default_profile '--debug'
     renews 'another option' stop_and_start
-    guest "echo 'export \"A=b\"' | sudo tee -a /var/lib/boot2docker/profile" >/dev/null
+    guest "printf '\\nexport A=b\\n' | sudo tee -a /var/lib/boot2docker/profile" >/dev/null
     gives 'adapt to another environment' '^restarted$' init adapt
     renews 'restart' init restart
     check_no_parking
