@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Writes the manual, driver/manual/ made into man(7), one file per page.
-// usage: manual.mjs [FOLDER]     (dist/man unless told)
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+// usage: manual.mjs [FOLDER]     (dist/man unless told; then package.json names the pages for npm to link)
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,10 +37,17 @@ async function loadManual() {
 }
 
 const { renderManPage, writePages } = await loadManual();
-const folder = path.resolve(process.argv[2] ?? path.join(root, 'dist/man'));
-const { version } = createRequire(import.meta.url)('../package.json');
-const edition = { version, date: new Date(sourceDate() * 1000).toISOString().slice(0, 10) };
+const [, , given] = process.argv;
+const folder = path.resolve(given ?? path.join(root, 'dist/man'));
+const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+const edition = { version: manifest.version, date: new Date(sourceDate() * 1000).toISOString().slice(0, 10) };
+const pages = await writePages();
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
-for (const page of await writePages())
-  await writeFile(path.join(folder, `${page.name}.1`), renderManPage(page, edition));
+for (const page of pages) await writeFile(path.join(folder, `${page.name}.1`), renderManPage(page, edition));
+if (given === undefined) {
+  const man = pages.map(({ name }) => `dist/man/${name}.1`).sort();
+  if (String(man) !== String(manifest.man)) {
+    await writeFile(path.join(root, 'package.json'), `${JSON.stringify({ ...manifest, man }, undefined, 2)}\n`);
+  }
+}
