@@ -8,7 +8,7 @@ import { swarmOfMachine } from './swarm-of-machine';
 
 /** For all of it: a machine that is to be removed is removed, whatever its swarm says. */
 const LEAVE_MS = 60_000;
-/** For its services' tasks to end elsewhere begun anew. */
+/** Docker gives a container 10 s to end before it kills it. */
 const DRAIN_MS = 20_000;
 const LOOK_EVERY_MS = 500;
 
@@ -47,20 +47,22 @@ async function nodesOf(manager: SwarmNode, name: string): Promise<readonly strin
   return nodes.filter(({ Description }) => Description.Hostname === name).map(({ ID }) => ID);
 }
 
-/** Waits until no task runs on a node, for so long as is patient; while managers choose another leader nobody knows. */
+/** Waits until no task runs on a node, or for 20 s. While managers choose another leader nobody knows. */
 export async function drained(manager: SwarmNode, nodeId: string): Promise<void> {
   const deadline = Date.now() + DRAIN_MS;
   while ((await countTasks(manager, nodeId).catch(() => 1)) > 0 && Date.now() < deadline) await sleep(LOOK_EVERY_MS);
 }
 
-/** It takes managers a moment to see one of them as a worker. */
+/** What managers say while one of them is becoming a worker. */
+const NOT_YET = /must be demoted|does not have a leader/;
+
 async function forget(manager: SwarmNode, nodeId: string): Promise<void> {
   for (;;) {
     try {
       await removeNode(manager, nodeId);
       return;
     } catch (error) {
-      if (manager.signal.aborted || !/manager/.test((error as Error).message)) throw error;
+      if (manager.signal.aborted || !NOT_YET.test((error as Error).message)) throw error;
     }
     await sleep(LOOK_EVERY_MS);
   }
