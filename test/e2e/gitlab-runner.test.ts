@@ -27,8 +27,11 @@ describeWith('the way of GitLab Runner', [...missingForMachines(), peer.availabl
   };
 
   /** The Runner repeats a removal until it succeeds: docker-machine fails where another of its kind writes into the folder. */
-  const remove = (name: string): Promise<boolean> =>
-    until(`${name} is removed`, async () => (await store.machine(['rm', '-y', name])).code === 0, 120_000);
+  const remove = (name: string): Promise<boolean> => {
+    const isGone = async (): Promise<boolean> =>
+      (await store.machine(['rm', '-y', name])).code === 0 || !store.machines().includes(name);
+    return until(`${name} is removed`, isGone, 120_000);
+  };
 
   /**
    * The Runner knows its machines by reading the store. docker-machine writes a new config.json in place, so that it may be
