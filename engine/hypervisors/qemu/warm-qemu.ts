@@ -60,8 +60,10 @@ export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundi
       try {
         const ended = vm.exited.then(({ kind }) => Promise.reject(new Error(`the guest ended: ${kind}`)));
         const saved = quietAndSaved(vm, path.join(folder, SAVED_DEVICES));
-        await within(deadlineMs, 'it did not become quiet', Promise.race([saved, ended]));
+        const work = Promise.race([saved, ended, abortOf(surroundings.signal)]);
+        await within(deadlineMs, 'it did not become quiet', work);
       } catch (cause) {
+        surroundings.signal?.throwIfAborted();
         const text = `cannot save machine "${spec.name}": ${(cause as Error).message}`;
         throw new EngineError('HK_HYPERVISOR_FAILED', text, { cause });
       } finally {
@@ -153,6 +155,13 @@ function identityChannel(vm: QemuVm): IdentityChannel {
 
 function requireCable({ cable }: Attachments): void {
   if (cable === undefined) throw new Error("only guests in a network of ours can be saved, not those in QEMU's own");
+}
+
+/** Rejects with the signal's reason. */
+async function abortOf(signal: AbortSignal | undefined): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 async function within<Value>(deadlineMs: number, late: string, work: Promise<Value>): Promise<Value> {

@@ -117,6 +117,19 @@ test('who gives up leaves nothing behind', async () => {
   expect(readdirSync(cache).filter((name) => !NOTES.includes(name))).toEqual([]);
 });
 
+test('neither does who gives up while the guest is awaited', async () => {
+  bench.setEnvironment({ FAKE_QEMU: 'restless' });
+  const abort = new AbortController();
+  const making = make(abort.signal);
+  const said = path.join(draft(), 'console.log');
+  await until(() => existsSync(said) && readFileSync(said, 'utf8').includes('console of fake'), 20_000);
+  abort.abort(new Error('enough'));
+  await expect(making).rejects.toThrow('enough');
+  expect(log()).toContain('whoever wanted it is gone');
+  expect(bench.livingFakes()).toEqual([]);
+  expect(readdirSync(cache).filter((name) => !NOTES.includes(name))).toEqual([]);
+});
+
 test('a maker that was killed leaves a draft, and the next one begins anew', async () => {
   bench.setEnvironment({ FAKE_QEMU: 'restless' });
   const killed = make().catch((error: Error) => error.message);
