@@ -39,7 +39,13 @@ describeWith('warm images', [...missingForMachines()], () => {
     cache = path.join(base, 'docker-machine-driver-hyperkit', 'warm');
     store = new Store(
       HYPERKIT,
-      { XDG_CACHE_HOME: base, HYPERKIT_BOOT2DOCKER_URL: ISO, HYPERKIT_ENGINE: 'qemu', HYPERKIT_DISK_SIZE: '4000' },
+      {
+        XDG_CACHE_HOME: base,
+        HYPERKIT_WARM_CACHE_MB: '4000',
+        HYPERKIT_BOOT2DOCKER_URL: ISO,
+        HYPERKIT_ENGINE: 'qemu',
+        HYPERKIT_DISK_SIZE: '4000',
+      },
       base,
     );
   });
