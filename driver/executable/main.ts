@@ -12,8 +12,10 @@ import { checkFolder, unpackOnce } from './unpack';
 
 function main(): void {
   const packed = JSON.parse(getAsset(PACKING_LIST, 'utf8')) as PackedFiles;
-  const cache = process.env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache');
-  const all = path.join(path.resolve(cache), 'docker-machine-driver-hyperkit', 'programs');
+  const { XDG_CACHE_HOME: given = '' } = process.env;
+  // Only an absolute one counts (XDG Base Directory Specification): a machine process works in another folder.
+  const cache = path.isAbsolute(given) ? given : path.join(homedir(), '.cache');
+  const all = path.join(path.normalize(cache), 'docker-machine-driver-hyperkit', 'programs');
   const own = path.join(all, packed.id);
   const { folder, file, words } = chooseProgram(process.argv0, process.argv.slice(2), { all, own });
   if (folder === own) unpackOnce(own, packed, (name) => new Uint8Array(getAsset(name)));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { launchPlugin } from '../../driver/client/launch-plugin';
 import { version } from '../../package.json';
@@ -7,6 +7,9 @@ import { ISO, missingForMachines, Store, which } from '../support/machines';
 import { buildPeer, describeWith, PROJECT } from '../support/peers';
 import { type Outcome, type RunOptions, run } from '../support/run';
 import { temporaryFolder } from '../support/temporary-folder';
+import { findKvmObstacle } from '../support/vmm/board';
+import { GuestCode } from '../support/vmm/guest-code';
+import { multibootImage } from '../support/vmm/guest-images';
 
 // The single-file executable, made as it is shipped, on a host where PATH has no Node and HOME nothing at all.
 jest.setTimeout(300_000);
@@ -56,6 +59,16 @@ test('measures KVM in a process of its own', async () => {
   expect(stderr).toBe('');
   expect(stdout).toContain('"KVM"');
   expect(stdout).not.toMatch(/is missing|cannot start/);
+});
+
+describeWith('the native engine', [findKvmObstacle()], () => {
+  test('runs a guest, whose vCPU is a thread of the same file', async () => {
+    const guest = path.join(folder, 'guest');
+    writeFileSync(guest, multibootImage(new GuestCode(32).print('x').powerOff().build()));
+    const board = ['-u', '-m', '64M', '-s', '0:0,hostbridge', '-s', '31,lpc', '-l', 'com1,stdio'];
+    const words = [...board, '-f', `multiboot,${guest}`];
+    expect(await call('hyperkit', words, { env: { HYPERKIT_ENGINE: 'native' } })).toMatchObject({ stdout: 'x' });
+  });
 });
 
 const peer = buildPeer('docker-machine');
