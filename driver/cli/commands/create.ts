@@ -85,8 +85,7 @@ export const create = defineCommand({
           signal,
           onPhase: (phase) => progress.phase(names.length === 1 ? PHASES[phase] : `(${name}) ${PHASES[phase]}`),
         }).catch((error: unknown) => {
-          // Another command may have removed it meanwhile: that is why it failed.
-          if (!signal.aborted && !(error instanceof CreateRefused) && store.has(name)) {
+          if (!signal.aborted && !(error instanceof CreateRefused)) {
             output.say(`Machine "${name}" is kept to be looked at; "hyperkit rm ${name}" removes it.`);
           }
           throw error;
