@@ -72,8 +72,7 @@ export async function makeHost(
       onPhase: (phase) => progress.phase(alone ? PHASES[phase] : `(${name}) ${PHASES[phase]}`),
     });
   } catch (error) {
-    // Another command may have removed it meanwhile: that is why it failed.
-    if (!signal.aborted && !(error instanceof CreateRefused) && store.has(request.name)) {
+    if (!signal.aborted && !(error instanceof CreateRefused)) {
       output.say(`Machine "${name}" is kept to be looked at; "hyperkit rm ${name}" removes it.`);
     }
     throw error;
