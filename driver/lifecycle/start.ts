@@ -1,8 +1,9 @@
 import { extractBootFiles } from '../../engine/boot/extract-boot-files';
 import { tail } from '../../engine/console/tail';
+import { EngineError } from '../../engine/errors';
 import { killMachine } from '../../engine/machine/control';
 import { launchMachine } from '../../engine/machine/launch';
-import { describeExit, readMachineStatus } from '../../engine/machine/state';
+import { describeExit, type LiveMachine, readMachineStatus } from '../../engine/machine/state';
 import { parseVmSpec } from '../../engine/spec/validate';
 import type { KernelBoot, VmSpec } from '../../engine/spec/vm-spec';
 import { growDataDisk } from '../../engine/storage/data-disk';
@@ -12,6 +13,7 @@ import { extraDiskPath } from '../config/machine-paths';
 import { findVpnkitSocket } from '../config/vpnkit-socket';
 import { refuseUnsupported } from '../contract/hyperkit-flags';
 import { DriverError } from '../errors';
+import { setGuestClock } from './guest-clock';
 import { resetOnPanic } from './kernel-command-line';
 import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
@@ -20,19 +22,22 @@ import { defaultsOf, diskBytes } from './machine-size';
 import { waitForSsh } from './wait-for-ssh';
 
 const LAUNCH_DEADLINE_MS = 60_000;
+/** It has all of the guest's memory to read; the machine process has a deadline of its own for that. */
+const RESUME_DEADLINE_MS = 16 * 60_000;
 /** An emulated guest on a busy host took 40 s at worst; a physical one takes a few. */
 const SSH_DEADLINE_MS = 240_000;
 const LAST_WORDS_LINES = 12;
 /** The cause stands before its consequences. */
 const SEARCHED_LINES = 400;
 
-/** Boots a stopped machine; one that runs already is left alone. */
+/** Boots a stopped machine, or resumes one that is suspended; one that runs already is left alone. */
 export async function startMachine(context: MachineContext): Promise<void> {
   const lock = context.isLocked ? undefined : await lockMachine(context.paths, context.config.MachineName, 'start');
   try {
-    const { state } = await readMachineStatus(context.paths.directory);
-    if (state === 'running' || state === 'paused') return;
-    await bootMachine(context);
+    const status = await readMachineStatus(context.paths.directory);
+    if (status.state === 'running' || status.state === 'paused') return;
+    const isSuspended = status.state === 'stopped' && status.suspended === true;
+    await (isSuspended ? resumeMachine : bootMachine)(context);
   } finally {
     await lock?.release();
   }
@@ -43,11 +48,43 @@ export async function startMachine(context: MachineContext): Promise<void> {
  * `docker-machine upgrade` replaces only that file. On failure the virtual machine is ended again.
  */
 export async function bootMachine(context: MachineContext): Promise<void> {
-  const { config, paths, logger, signal } = context;
+  const { paths, logger } = context;
+  await growDataDisk(paths.dataDisk, diskBytes(context.config));
+  const spec = await prepareStart(context);
+  logger.info('Booting the virtual machine...');
+  const { backend } = await launch(context, spec);
+  try {
+    await awaitSsh(context, spec, backend);
+  } catch (error) {
+    await killMachine(paths.directory);
+    throw error;
+  }
+}
+
+/**
+ * Lets a suspended machine go on from where it was and sets its clock. As soon as it runs it is saved nowhere any more,
+ * so it is left running then, whatever comes.
+ */
+async function resumeMachine(context: MachineContext): Promise<void> {
+  const { config, paths, logger } = context;
+  const spec = await prepareStart(context);
+  logger.info('Resuming the virtual machine...');
+  const { backend } = await launch(context, { ...spec, resume: true }).catch((cause: EngineError) => {
+    if (cause.code !== 'HK_RESUME_FAILED') throw cause;
+    const mend = `"hyperkit kill ${config.MachineName}" drops what was saved, and it boots from its disk then`;
+    throw new EngineError(cause.code, `${cause.message}; ${mend}`, { cause });
+  });
+  await awaitSsh(context, spec, backend);
+  const { host, port } = { host: spec.network.bindAddress, port: config.SSHPort };
+  await setGuestClock({ host, port, user: config.SSHUser || 'docker', keyPath: paths.sshKey }, context);
+}
+
+/** Everything before a virtual machine starts: its boot files, its address, its specification. */
+async function prepareStart(context: MachineContext): Promise<VmSpec> {
+  const { config, paths } = context;
   // Leftovers of a crash (a hypervisor without its machine process, a stale pid file) are cleared before the ports are tried.
   await killMachine(paths.directory);
   const boot = await extractBootFiles(paths.iso, paths.directory);
-  await growDataDisk(paths.dataDisk, diskBytes(config));
   const endpoint = await chooseEndpoint({
     storePath: config.StorePath,
     machineName: config.MachineName,
@@ -60,25 +97,24 @@ export async function bootMachine(context: MachineContext): Promise<void> {
   config.IPAddress = endpoint.address;
   config.SSHPort = endpoint.sshPort;
   config.UUID = spec.uuid;
-  logger.info('Booting the virtual machine...');
-  const launched = await launchMachine(spec, {
-    program: machineProgram(context),
-    deadlineMs: LAUNCH_DEADLINE_MS,
+  return spec;
+}
+
+async function launch(context: MachineContext, spec: VmSpec): Promise<LiveMachine> {
+  const deadlineMs = spec.resume === true ? RESUME_DEADLINE_MS : LAUNCH_DEADLINE_MS;
+  return await launchMachine(spec, { program: machineProgram(context), deadlineMs, signal: context.signal });
+}
+
+async function awaitSsh({ config, paths, logger, signal }: MachineContext, spec: VmSpec, backend = ''): Promise<void> {
+  const endpoint = { address: spec.network.bindAddress, sshPort: config.SSHPort };
+  logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${backend})...`);
+  await waitForSsh({
+    endpoint,
+    deadlineMs: SSH_DEADLINE_MS,
     signal,
+    whyDead: () => whyDead(paths.directory),
+    lastWords: () => lastWords(paths.directory),
   });
-  try {
-    logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${launched.backend})...`);
-    await waitForSsh({
-      endpoint,
-      deadlineMs: SSH_DEADLINE_MS,
-      signal,
-      whyDead: () => whyDead(paths.directory),
-      lastWords: () => lastWords(paths.directory),
-    });
-  } catch (error) {
-    await killMachine(paths.directory);
-    throw error;
-  }
 }
 
 /** Which option sets a field of the specification that can be out of this host's bounds. */
