@@ -131,7 +131,7 @@ describeWith(
       await counts();
       await inGuest('docker run --rm -v kept:/data busybox sh -c "echo later >/data/file"');
       await store.succeed(['suspend', NAME]);
-      truncateSync(file('suspended'), statSync(file('suspended')).size / 2);
+      truncateSync(file('suspended'), Math.floor(statSync(file('suspended')).size / 2));
       const refused = await store.machine(['resume', NAME]);
       expect(refused.code).toBe(1);
       expect(refused.stderr).toMatch(
