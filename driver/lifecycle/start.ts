@@ -48,9 +48,9 @@ export async function startMachine(context: MachineContext): Promise<void> {
  * `docker-machine upgrade` replaces only that file. On failure the virtual machine is ended again.
  */
 export async function bootMachine(context: MachineContext): Promise<void> {
-  const { paths, logger } = context;
-  await growDataDisk(paths.dataDisk, diskBytes(context.config));
+  const { config, paths, logger } = context;
   const spec = await prepareStart(context);
+  await growDataDisk(paths.dataDisk, diskBytes(config));
   logger.info('Booting the virtual machine...');
   const { backend } = await launch(context, spec);
   try {
@@ -75,8 +75,9 @@ async function resumeMachine(context: MachineContext): Promise<void> {
     throw new EngineError(cause.code, `${cause.message}; ${mend}`, { cause });
   });
   await awaitSsh(context, spec, backend);
-  const { host, port } = { host: spec.network.bindAddress, port: config.SSHPort };
-  await setGuestClock({ host, port, user: config.SSHUser || 'docker', keyPath: paths.sshKey }, context);
+  const user = config.SSHUser === '' ? 'docker' : config.SSHUser;
+  const target = { host: spec.network.bindAddress, port: config.SSHPort, user, keyPath: paths.sshKey };
+  await setGuestClock(target, context);
 }
 
 /** Everything before a virtual machine starts: its boot files, its address, its specification. */

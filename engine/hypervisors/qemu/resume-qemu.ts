@@ -6,12 +6,10 @@ import type { Attachments } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
 import { describeChange, type ResumingHypervisor, type SuspendedGuest } from '../suspendable';
 import { SAVED_FD } from './arguments';
-import type { UsableQemu } from './prepare-qemu';
+import type { RequireQemu, UsableQemu } from './prepare-qemu';
 import { type QemuVm, startQemuVm } from './qemu-vm';
 import { traitsOf } from './suspension-traits';
 import { within } from './within';
-
-type RequireQemu = (spec: Pick<VmSpec, 'name' | 'accelerator'>) => Promise<UsableQemu>;
 
 /** Guests of a QEMU that has ended go on in a new one. */
 export function createQemuResume(requireQemu: RequireQemu, surroundings: Surroundings): ResumingHypervisor['resume'] {

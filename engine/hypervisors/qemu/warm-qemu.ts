@@ -15,7 +15,7 @@ import {
   type WarmStarts,
 } from '../warm-starts';
 import { SAVED_FD } from './arguments';
-import type { UsableQemu } from './prepare-qemu';
+import type { RequireQemu, UsableQemu } from './prepare-qemu';
 import { type QemuVm, startQemuVm } from './qemu-vm';
 import { receiveState, synced } from './state-stream';
 import { guestCpu } from './suspension-traits';
@@ -23,8 +23,6 @@ import { within } from './within';
 
 /** A VM generation ID for templates: each copy has one of its own. */
 const NO_GENERATION = '00000000-0000-0000-0000-000000000000';
-
-type RequireQemu = (spec: Pick<VmSpec, 'name' | 'accelerator'>) => Promise<UsableQemu>;
 
 /**
  * Saved guests under QEMU: their memory is a file, of which each copy has a private mapping, so that copies share what
