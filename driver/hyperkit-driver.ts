@@ -118,7 +118,7 @@ class HyperkitDriver implements MachineDriver {
       case 'starting':
         return MachineState.Starting;
       case 'stopped':
-        return MachineState.Stopped;
+        return status.suspended === true ? MachineState.Saved : MachineState.Stopped;
     }
   }
 

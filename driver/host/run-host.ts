@@ -5,6 +5,7 @@ import { DriverError } from '../errors';
 import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { readAuthPaths } from './host-options';
+import { stateName } from './machine-state';
 
 /** dockerd's start under emulation on a busy host took a minute. */
 const DOCKER_DEADLINE_MS = 240_000;
@@ -26,6 +27,20 @@ export async function startHost(store: MachineStore, machine: StoredMachine, opt
     options.onBooted();
     await dockerAnswers(store, machine, options.signal);
   });
+}
+
+/**
+ * Lets a suspended machine go on and waits for its Docker; one that runs is left alone.
+ * @throws DriverError HK_MACHINE_STATE when there is nothing to go on from; EngineError HK_RESUME_FAILED
+ */
+export async function resumeHost(store: MachineStore, machine: StoredMachine, options: RunOptions): Promise<void> {
+  const state = await machine.requireDriver().getState();
+  if (state === MachineState.Running) return;
+  if (state !== MachineState.Saved) {
+    const text = `machine "${machine.name}" is ${stateName(state).toLowerCase()}, not suspended; "hyperkit start" boots it`;
+    throw new DriverError('HK_MACHINE_STATE', text);
+  }
+  await startHost(store, machine, options);
 }
 
 /** Shuts a machine's guest down, waits for it and starts it again; one that is stopped is just started. */

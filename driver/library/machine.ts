@@ -4,8 +4,8 @@ import type { MachineStore } from '../store/machine-store';
 import type { StoredMachine } from '../store/stored-machine';
 import { openStore } from './open-store';
 
-/** What a machine is doing. */
-export type MachineStateName = MachineStatus['state'];
+/** What a machine is doing. `suspended`: it doesn't run, and goes on from where it was when it is started. */
+export type MachineStateName = MachineStatus['state'] | 'suspended';
 
 /** Where a machine's Docker is and how to speak to it, as `https.request` and dockerode take it: TLS with both sides' certificates. */
 export interface DockerOptions {
@@ -41,7 +41,8 @@ export class Machine {
   async state(): Promise<MachineStateName> {
     const { machine } = await this.#load();
     const { readMachineStatus } = await import('../../engine/machine/state');
-    return (await readMachineStatus(machine.folder)).state;
+    const status = await readMachineStatus(machine.folder);
+    return status.state === 'stopped' && status.suspended === true ? 'suspended' : status.state;
   }
 
   /**
@@ -63,6 +64,17 @@ export class Machine {
     const { machine } = await this.#load();
     const { stopHost } = await import('../host/run-host');
     await stopHost(machine, signal);
+  }
+
+  /**
+   * Saves it as it runs; `start` lets it go on from there, with its containers and without its connections.
+   * @throws DriverError HK_MACHINE_STATE when it doesn't run, HK_MACHINE_BUSY; EngineError HK_REQUEST_UNSUPPORTED,
+   * HK_SUSPEND_FAILED when it runs on
+   */
+  async suspend({ signal = never() }: Abortable = {}): Promise<void> {
+    const { machine } = await this.#load();
+    const { suspendHost } = await import('../host/suspend-host');
+    await suspendHost(machine, signal);
   }
 
   /** Pulls its plug, also while another program works on it. @throws DriverError HK_MACHINE_STATE when it is stopped */

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { extractBootFiles } from '../../engine/boot/extract-boot-files';
 import { tail } from '../../engine/console/tail';
+import { EngineError } from '../../engine/errors';
 import { killMachine } from '../../engine/machine/control';
 import { launchMachine } from '../../engine/machine/launch';
-import { describeExit, readMachineStatus } from '../../engine/machine/state';
+import { describeExit, type LiveMachine, readMachineStatus } from '../../engine/machine/state';
 import { parseVmSpec } from '../../engine/spec/validate';
 import type { KernelBoot, VmSpec } from '../../engine/spec/vm-spec';
 import { createDataDisk, growDataDisk } from '../../engine/storage/data-disk';
@@ -16,6 +17,7 @@ import { DriverError } from '../errors';
 import { ensureSshKey } from '../ssh-key/ssh-key';
 import { startNetworkOf } from '../swarm/start-network';
 import { findNetworkSocket } from '../swarm/swarm-network';
+import { setGuestClock } from './guest-clock';
 import { effectiveCommandLine } from './kernel-command-line';
 import { findLikelyCause } from './likely-cause';
 import { type MachineContext, machineProgram } from './machine-context';
@@ -25,17 +27,20 @@ import { waitForSsh } from './wait-for-ssh';
 
 /** An emulated guest on a busy host took 40 s at worst to greet; a physical one takes a few. */
 const BOOT_PATIENCE: LaunchPatience = { launchMs: 60_000, sshMs: 240_000 };
+/** It has all of the guest's memory to read; the machine process has a deadline of its own for that. */
+const RESUME_PATIENCE: LaunchPatience = { launchMs: 16 * 60_000, sshMs: 240_000 };
 const LAST_WORDS_LINES = 12;
 /** The cause stands before its consequences. */
 const SEARCHED_LINES = 400;
 
-/** Boots a stopped machine; one that runs already is left alone. */
+/** Boots a stopped machine, or resumes one that is suspended; one that runs already is left alone. */
 export async function startMachine(context: MachineContext): Promise<void> {
   const lock = context.isLocked ? undefined : await lockMachine(context.paths, context.config.MachineName, 'start');
   try {
-    const { state } = await readMachineStatus(context.paths.directory);
-    if (state === 'running' || state === 'paused') return;
-    await bootMachine(context);
+    const status = await readMachineStatus(context.paths.directory);
+    if (status.state === 'running' || status.state === 'paused') return;
+    const isSuspended = status.state === 'stopped' && status.suspended === true;
+    await (isSuspended ? resumeMachine : bootMachine)(context);
   } finally {
     await lock?.release();
   }
@@ -60,6 +65,26 @@ export async function bootMachine(context: MachineContext): Promise<void> {
   await discardUnfinishedClone(context);
   await growDataDisk(paths.dataDisk, diskBytes(config));
   await bootPrepared(context, prepared);
+}
+
+/**
+ * Lets a suspended machine go on from where it was and sets its clock. As soon as it runs it is saved nowhere any more,
+ * so it is left running then, whatever comes.
+ */
+async function resumeMachine(context: MachineContext): Promise<void> {
+  const { config, paths, logger } = context;
+  const prepared = await prepareMachine(context);
+  logger.info('Resuming the virtual machine...');
+  const resumed = { ...prepared, spec: { ...prepared.spec, resume: true } as const };
+  const { backend } = await launch(context, resumed, RESUME_PATIENCE).catch((cause: EngineError) => {
+    if (cause.code !== 'HK_RESUME_FAILED') throw cause;
+    const mend = `"hyperkit kill ${config.MachineName}" drops what was saved, and it boots from its disk then`;
+    throw new EngineError(cause.code, `${cause.message}; ${mend}`, { cause });
+  });
+  await awaitSsh(context, prepared, RESUME_PATIENCE, backend);
+  const { address, sshPort } = prepared.endpoint;
+  const user = config.SSHUser === '' ? 'docker' : config.SSHUser;
+  await setGuestClock({ host: address, port: sshPort, user, keyPath: paths.sshKey }, context);
 }
 
 /** Boots a machine that was prepared. On failure the virtual machine is ended again. */
@@ -96,24 +121,44 @@ export async function prepareMachine(context: MachineContext): Promise<PreparedM
 /** Starts the machine process and returns when the guest's SSH server greets; on failure all is ended. */
 export async function launchPrepared(
   context: MachineContext,
-  { spec, endpoint }: PreparedMachine,
-  { launchMs, sshMs }: LaunchPatience,
+  prepared: PreparedMachine,
+  patience: LaunchPatience,
 ): Promise<void> {
-  const { paths, logger, signal } = context;
-  const launched = await launchMachine(spec, { program: machineProgram(context), deadlineMs: launchMs, signal });
+  const { backend } = await launch(context, prepared, patience);
   try {
-    logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${launched.backend})...`);
-    await waitForSsh({
-      endpoint,
-      deadlineMs: sshMs,
-      signal,
-      whyDead: () => whyDead(paths.directory),
-      lastWords: () => lastWords(paths.directory),
-    });
+    await awaitSsh(context, prepared, patience, backend);
   } catch (error) {
-    await killMachine(paths.directory);
+    await killMachine(context.paths.directory);
     throw error;
   }
+}
+
+async function launch(
+  context: MachineContext,
+  { spec }: PreparedMachine,
+  { launchMs }: LaunchPatience,
+): Promise<LiveMachine> {
+  return await launchMachine(spec, {
+    program: machineProgram(context),
+    deadlineMs: launchMs,
+    signal: context.signal,
+  });
+}
+
+async function awaitSsh(
+  { paths, logger, signal }: MachineContext,
+  { endpoint }: PreparedMachine,
+  { sshMs }: LaunchPatience,
+  backend = '',
+): Promise<void> {
+  logger.info(`Waiting for SSH on ${endpoint.address}:${endpoint.sshPort} (${backend})...`);
+  await waitForSsh({
+    endpoint,
+    deadlineMs: sshMs,
+    signal,
+    whyDead: () => whyDead(paths.directory),
+    lastWords: () => lastWords(paths.directory),
+  });
 }
 
 /**

@@ -23,6 +23,8 @@ export const ENGINE_FAULTS: Readonly<Record<EngineErrorCode, Fault>> = {
   HK_HYPERVISOR_FAILED: fault(status.UNAVAILABLE, "read the hypervisor's own words in the text"),
   HK_WARM_FAILED: fault(status.FAILED_PRECONDITION, 'read the reason in the text; machines boot all the same'),
   HK_RESTORE_FAILED: fault(status.UNAVAILABLE, 'let the machine boot: warm never'),
+  HK_SUSPEND_FAILED: fault(status.UNAVAILABLE, 'read the reason in the text; the machine runs on'),
+  HK_RESUME_FAILED: fault(status.FAILED_PRECONDITION, 'kill the machine: it boots then, and what was saved is dropped'),
   HK_MACHINE_RUNNING: fault(status.FAILED_PRECONDITION, 'stop the machine first'),
   HK_MACHINE_FAILED: fault(status.INTERNAL, "see hyperkit.log in the machine's folder"),
   HK_MACHINE_TIMEOUT: fault(status.DEADLINE_EXCEEDED, "see console.log in the machine's folder"),

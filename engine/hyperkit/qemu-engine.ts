@@ -62,7 +62,8 @@ class QemuBoard implements RunningBoard {
   ) {
     this.exited = qemu.exited.then(async (reason) => {
       await nics.close();
-      return reason;
+      // Boards are not suspended.
+      return reason.kind === 'suspended' ? { kind: 'killed' } : reason;
     });
   }
 

@@ -11,6 +11,8 @@ export type ExitReason =
   | { readonly kind: 'reset' }
   /** `kill()` was called. */
   | { readonly kind: 'killed' }
+  /** Its state is in a file, and it goes on from there. */
+  | { readonly kind: 'suspended' }
   /** The hypervisor died or gave up; `detail` is its last words. */
   | { readonly kind: 'failed'; readonly detail: string };
 

@@ -125,7 +125,7 @@ export class IdentityChannel {
 
 /** The time of day, in seconds with six decimals. */
 function now(): string {
-  return ((performance.timeOrigin + performance.now()) / 1000).toFixed(6);
+  return (Date.now() / 1000).toFixed(6);
 }
 
 function printable(text: string): string {

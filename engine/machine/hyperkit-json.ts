@@ -38,8 +38,8 @@ export function writeHyperkitJson(spec: VmSpec, run: { readonly pid: number; rea
     pid: run.pid,
     arguments: programArguments,
     cmdline: spec.boot.commandLine,
-    // Only whoever makes a machine restores it: started from this file it boots.
-    machine: { ...spec, warm: undefined },
+    // Only whoever makes a machine restores or resumes it: started from this file it boots.
+    machine: { ...spec, warm: undefined, resume: undefined },
   };
   replaceSmallFile(path.join(spec.stateDir, MACHINE_FILES.config), JSON.stringify(document), 0o644);
 }

@@ -19,6 +19,9 @@ export const MACHINE_FILES = {
   consoleSocket: 'console.sock',
   /** Who runs and with which children, or how it ended. */
   state: 'machine-state.json',
+  /** What a suspended guest goes on from, and what that depends on: see suspension.ts. */
+  suspended: 'suspended',
+  suspension: 'suspended.json',
   /** gRPC, while the machine process lives: see control-socket.ts. */
   controlSocket: 'control.sock',
   /** Laid down before the disk of a warm image is copied, removed when the copy's guest is a machine of its own. */

@@ -20,6 +20,7 @@ import { openMachineNetwork } from './open-machine-network';
 import { toEngineError } from './report';
 import { StateKeeper } from './state-keeper';
 import { superviseVm } from './supervise';
+import { readSuspension } from './suspension';
 import { VmControls } from './vm-controls';
 
 const LOG_BYTES = 1024 * 1024;
@@ -72,7 +73,7 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
       childEnvironment: { [STATE_DIR_VARIABLE]: stateDir },
       log,
     });
-    const hypervisor = await chooseHypervisor(spec, candidates);
+    const hypervisor = await chooseHypervisor(withItsHypervisor(spec), candidates);
     const probe = await hypervisor.probe(spec);
     if (probe.usable) log(probe.summary);
     const console = new ConsoleTap(await openMachineConsole(stateDir, log));
@@ -103,6 +104,12 @@ async function runClaimed(spec: VmSpec, machineProgram: string, launcher: Launch
     await control?.close();
     throw error;
   }
+}
+
+/** A suspended guest goes on where it was, also when another hypervisor would be chosen today. */
+function withItsHypervisor(spec: VmSpec): VmSpec {
+  const before = spec.resume === true ? readSuspension(spec.stateDir)?.traits.hypervisor : undefined;
+  return before === 'qemu' ? { ...spec, hypervisor: before } : spec;
 }
 
 /** Its folder holds all that a machine process writes itself; disks may lie elsewhere. */

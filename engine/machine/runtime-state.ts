@@ -103,7 +103,7 @@ function decodeExit(value: unknown): LastExit | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { kind, detail, at } = value as Record<string, unknown>;
   const when = typeof at === 'string' ? { at } : {};
-  if (kind === 'power-off' || kind === 'reset' || kind === 'killed') return { kind, ...when };
+  if (kind === 'power-off' || kind === 'reset' || kind === 'killed' || kind === 'suspended') return { kind, ...when };
   return kind === 'failed' && typeof detail === 'string' ? { kind, detail, ...when } : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { isSameProcess } from './process-identity';
 import { type LastExit, type LiveMachine, readRuntimeState } from './runtime-state';
+import { isSuspended } from './suspension';
 
 export type { HostPort, LastExit, LiveMachine } from './runtime-state';
 
@@ -7,6 +8,8 @@ export interface StoppedMachine {
   readonly state: 'stopped';
   /** Absent when the machine never ran. */
   readonly lastExit?: LastExit;
+  /** It goes on from where it was; absent: it boots. */
+  readonly suspended?: true;
 }
 
 export type MachineStatus = LiveMachine | StoppedMachine;
@@ -16,6 +19,11 @@ export type MachineStatus = LiveMachine | StoppedMachine;
  * Never throws: files that are missing, stale, cut short or hostile mean `stopped`.
  */
 export async function readMachineStatus(stateDir: string): Promise<MachineStatus> {
+  const status = await readProcessStatus(stateDir);
+  return status.state === 'stopped' && isSuspended(stateDir) ? { ...status, suspended: true } : status;
+}
+
+async function readProcessStatus(stateDir: string): Promise<MachineStatus> {
   const state = readRuntimeState(stateDir);
   if (!state) return { state: 'stopped' };
   if (state.state === 'stopped') return state;
@@ -40,6 +48,8 @@ export function describeExit(lastExit: LastExit | undefined): string {
       return `the guest asked for a reset and was not started again${when}`;
     case 'killed':
       return `the virtual machine was ended by a command${when}`;
+    case 'suspended':
+      return `the virtual machine was suspended${when}`;
     case 'failed':
       return `the virtual machine failed${when}: ${lastExit.detail}`;
   }

@@ -4,6 +4,7 @@ import type { SerialLine } from '../console/serial-line';
 import { EngineError } from '../errors';
 import type { ExitReason, Hypervisor, RunningVm } from '../hypervisors/hypervisor';
 import { isPausable } from '../hypervisors/pausable';
+import { isResuming } from '../hypervisors/suspendable';
 import { isWarm } from '../hypervisors/warm-starts';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
@@ -13,6 +14,7 @@ import { newIdentity } from './new-identity';
 import { openPublishedPorts } from './published-ports';
 import { ResetGuard } from './reset-guard';
 import type { StateKeeper } from './state-keeper';
+import { dropSuspension, requireSuspension, suspendMachine } from './suspension';
 import type { VmControls } from './vm-controls';
 
 /** Emulated on a busy host a copy takes some seconds; one that takes longer is given up, and its machine boots. */
@@ -41,7 +43,7 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
   for (let resets = 0; ; resets++) {
     let vm: RunningVm;
     try {
-      vm = await (resets === 0 && supervision.spec.warm !== undefined ? restoreVm : startVm)(supervision);
+      vm = await (resets === 0 ? enterVm : startVm)(supervision);
     } catch (error) {
       if (resets === 0) throw error;
       if (controls.stopped.aborted) return { kind: 'killed' };
@@ -55,10 +57,35 @@ export async function superviseVm(supervision: Supervision): Promise<ExitReason>
   }
 }
 
-async function startVm({ spec, hypervisor, console, network }: Supervision): Promise<RunningVm> {
+/** The first start, from where the specification says. */
+async function enterVm(supervision: Supervision): Promise<RunningVm> {
+  const { spec } = supervision;
+  if (spec.resume === true) return await resumeVm(supervision);
+  await dropSuspension(spec.stateDir);
+  return await (spec.warm === undefined ? startVm : restoreVm)(supervision);
+}
+
+async function startVm(supervision: Supervision): Promise<RunningVm> {
+  const { hypervisor, console, network } = supervision;
+  return await hypervisor.start(knownSpec(supervision), { console, cable: network?.cable });
+}
+
+/** With the MAC address that the network knows. */
+function knownSpec({ spec, network }: Supervision): VmSpec {
   const macAddress = network?.macAddress ?? spec.network.macAddress;
-  const known = { ...spec, network: { ...spec.network, macAddress } };
-  return await hypervisor.start(known, { console, cable: network?.cable });
+  return { ...spec, network: { ...spec.network, macAddress } };
+}
+
+async function resumeVm(supervision: Supervision): Promise<RunningVm> {
+  const { hypervisor, console, network } = supervision;
+  const spec = knownSpec(supervision);
+  const suspension = requireSuspension(spec);
+  if (!isResuming(hypervisor)) {
+    const text = `cannot resume machine "${spec.name}": ${hypervisor.name} can't do it here`;
+    throw new EngineError('HK_RESUME_FAILED', text);
+  }
+  const taken = async (): Promise<void> => await dropSuspension(spec.stateDir);
+  return await hypervisor.resume(spec, { console, cable: network?.cable }, { ...suspension, taken });
 }
 
 async function restoreVm(supervision: Supervision): Promise<RunningVm> {
@@ -81,7 +108,7 @@ async function restoreVm(supervision: Supervision): Promise<RunningVm> {
 
 async function runVm(vm: RunningVm, resets: number, supervision: Supervision): Promise<ExitReason> {
   const { spec, keeper, controls, log, onReady } = supervision;
-  controls.attach(vm);
+  controls.attach(vm, async (signal) => await suspendMachine(vm, knownSpec(supervision), signal));
   let publisher: PortPublisher | undefined;
   try {
     const { bindAddress, forwards } = spec.network;

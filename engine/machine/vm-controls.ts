@@ -1,3 +1,4 @@
+import { EngineError } from '../errors';
 import type { RunningVm } from '../hypervisors/hypervisor';
 import { isPausable } from '../hypervisors/pausable';
 
@@ -9,6 +10,7 @@ export class VmControls {
   readonly #stop = new AbortController();
   readonly #log: (line: string) => void;
   #vm: RunningVm | undefined;
+  #suspend: ((signal: AbortSignal) => Promise<void>) | undefined;
 
   constructor(log: (line: string) => void) {
     this.#log = log;
@@ -33,9 +35,18 @@ export class VmControls {
     this.#stop.abort(reason);
   }
 
-  /** From now on signals mean this VM; with undefined, none. */
-  attach(vm: RunningVm | undefined): void {
+  /** From now on signals mean this VM, and that is how it is suspended; with undefined, none. */
+  attach(vm: RunningVm | undefined, suspend?: (signal: AbortSignal) => Promise<void>): void {
     this.#vm = vm;
+    this.#suspend = suspend;
+  }
+
+  /** Saves the guest and ends it. @throws EngineError HK_REQUEST_UNSUPPORTED, HK_SUSPEND_FAILED when it runs on. */
+  async suspend(signal: AbortSignal): Promise<void> {
+    if (this.#suspend === undefined) {
+      throw new EngineError('HK_REQUEST_UNSUPPORTED', 'cannot do this now: the guest does not run yet, or any more');
+    }
+    await this.#suspend(signal);
   }
 
   #pressPowerButton(): void {

@@ -90,6 +90,7 @@ const schema = v.strictObject({
   network,
   hypervisor: v.picklist(['auto', 'native', 'qemu'], 'must be auto, native or qemu'),
   warm: v.optional(v.strictObject({ image: file, authorizedKeys: v.pipe(text, v.maxBytes(2000, 'is too long')) })),
+  resume: v.optional(v.literal(true, 'must be true or missing')),
   accelerator: v.picklist(['auto', 'kvm', 'hvf', 'tcg'], 'must be auto, kvm, hvf or tcg'),
 });
 

@@ -75,4 +75,6 @@ export interface VmSpec {
   readonly accelerator: AcceleratorChoice;
   /** Undefined: it boots. It counts for the first start only; after a reset of its guest every machine boots. */
   readonly warm?: WarmSpec | undefined;
+  /** It goes on from where it was suspended. As `warm` it counts for the first start only. */
+  readonly resume?: true | undefined;
 }

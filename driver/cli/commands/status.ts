@@ -4,7 +4,7 @@ import { oneMachineName } from '../machine-names';
 
 export const status = defineCommand({
   usage: '[machine]',
-  describe: "Prints a machine's state: Running, Stopped, Paused or Starting.",
+  describe: "Prints a machine's state: Running, Stopped, Saved, Paused or Starting.",
   options: {},
   async run({ operands }, { store, output }) {
     const machine = await store.load(oneMachineName('status', operands));

@@ -10,7 +10,7 @@ export const CONSOLE_FD = 4;
 export const NIC_FD = 5;
 /** Of a guest that can be saved, and of its copies. */
 export const IDENTITY_FD = 6;
-/** What a copy is read from. */
+/** What a copy, or a guest that was suspended, is read from. */
 export const SAVED_FD = 7;
 
 /** Name of the guest's network in QEMU. */
@@ -22,14 +22,16 @@ export interface QemuHost {
   readonly sandbox: boolean;
   /** MTU of the network that the NIC is given by NIC_FD; undefined: QEMU's own network. */
   readonly nicMtu: number | undefined;
-  /** Undefined: the guest boots, and can't be saved. */
+  /** Undefined: the guest boots, and has no identity that could be given to it. */
   readonly warm?: WarmGuest;
+  /** It goes on from a saved state, which comes later. */
+  readonly incoming?: boolean;
 }
 
 /** A guest that will be saved, or a copy of one. */
 export interface WarmGuest {
-  /** File of the guest's memory. */
-  readonly memory: string;
+  /** File of the guest's memory; undefined: it has none, the state that it goes on from holds its memory, too. */
+  readonly memory: string | undefined;
   /** A template writes to the file; copies change only what they see of it. */
   readonly role: 'template' | 'copy';
   /** UUID, the VM generation ID. */
@@ -64,18 +66,22 @@ export function qemuArguments(spec: VmSpec, host: QemuHost): string[] {
     ...spec.disks.flatMap(({ path, readOnly }, index) => diskArguments(`disk${index}`, path, readOnly)),
     ...spec.cdroms.flatMap((path, index) => cdromArguments(index, path)),
     ...(host.warm === undefined ? [] : warmArguments(spec, host.warm)),
+    ...(host.incoming === true ? ['-incoming', 'defer'] : []),
   ];
 }
 
 /** Behind all other devices, so that each of those is where it is in a guest that boots. */
 function warmArguments(spec: VmSpec, { memory, role, generation }: WarmGuest): string[] {
-  const size = `size=${spec.memoryMiB}M,mem-path=${escapeValue(memory)},share=${role === 'template' ? 'on' : 'off'}`;
+  const size = `id=memory,size=${spec.memoryMiB}M`;
+  const share = role === 'template' ? 'on' : 'off';
   return [
-    ...['-object', `memory-backend-file,id=memory,${size}`],
+    '-object',
+    memory === undefined
+      ? `memory-backend-ram,${size}`
+      : `memory-backend-file,${size},mem-path=${escapeValue(memory)},share=${share}`,
     ...['-device', `vmgenid,guid=${generation}`],
     ...['-device', 'virtio-serial-pci,max_ports=2', '-chardev', `socket,id=identity,fd=${IDENTITY_FD}`],
     ...['-device', `virtserialport,chardev=identity,name=${IDENTITY_PORT}`],
-    ...(role === 'copy' ? ['-incoming', 'defer'] : []),
   ];
 }
 

@@ -1,4 +1,4 @@
-import type { AcceleratorChoice } from '../../spec/vm-spec';
+import type { AcceleratorChoice, VmSpec } from '../../spec/vm-spec';
 import { chooseAccelerator } from '../accelerator';
 import type { Surroundings } from '../surroundings';
 import type { QemuAccelerator } from './arguments';
@@ -14,6 +14,9 @@ export interface UsableQemu {
   readonly accelerator: QemuAccelerator;
   readonly note: string;
 }
+
+/** What there is for a machine. @throws EngineError HK_NO_HYPERVISOR */
+export type RequireQemu = (spec: Pick<VmSpec, 'name' | 'accelerator'>) => Promise<UsableQemu>;
 
 /** Finds QEMU, looks at it, and decides how it runs guests. Never throws. */
 export async function prepareQemu(

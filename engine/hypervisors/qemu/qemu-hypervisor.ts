@@ -2,17 +2,19 @@ import { EngineError } from '../../errors';
 import type { AcceleratorChoice, VmSpec } from '../../spec/vm-spec';
 import type { Hypervisor } from '../hypervisor';
 import type { Surroundings } from '../surroundings';
+import type { ResumingHypervisor } from '../suspendable';
 import type { WarmHypervisor } from '../warm-starts';
 import type { QemuAccelerator } from './arguments';
 import { checkPorts } from './check-ports';
 import { prepareQemu, type QemuPreparation, type UsableQemu } from './prepare-qemu';
 import { startQemuVm } from './qemu-vm';
+import { createQemuResume } from './resume-qemu';
 import { createWarmQemu } from './warm-qemu';
 
 const RANKS: Readonly<Record<QemuAccelerator, number>> = { kvm: 110, hvf: 110, tcg: 10 };
 
 /** QEMU as a child process, controlled over QMP. */
-export function createQemuHypervisor(surroundings: Surroundings): Hypervisor | WarmHypervisor {
+export function createQemuHypervisor(surroundings: Surroundings): Hypervisor | (WarmHypervisor & ResumingHypervisor) {
   const prepared = new Map<AcceleratorChoice, Promise<QemuPreparation>>();
 
   /** Once per process and choice: a guest that resets starts again with what was found first. */
@@ -43,6 +45,9 @@ export function createQemuHypervisor(surroundings: Surroundings): Hypervisor | W
       return await startQemuVm(spec, attachments, qemu, surroundings);
     },
     // Elsewhere there is no network of ours, and QEMU's own can't be restored into another one's ports.
-    ...(process.platform === 'linux' && { warm: createWarmQemu(requireQemu, surroundings) }),
+    ...(process.platform === 'linux' && {
+      warm: createWarmQemu(requireQemu, surroundings),
+      resume: createQemuResume(requireQemu, surroundings),
+    }),
   };
 }

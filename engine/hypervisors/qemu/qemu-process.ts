@@ -16,8 +16,8 @@ export interface ProcessEnd {
 export interface QemuWires {
   /** Where each serial port's output goes. */
   readonly consoles: ReadonlyArray<(bytes: Uint8Array) => void>;
-  /** Descriptors, which stay the caller's; `channel` stands for one end of a new socket pair. */
-  readonly lent: ReadonlyArray<number | 'channel'>;
+  /** Descriptors, which stay the caller's; `channel` stands for one end of a new socket pair, `unused` for nothing. */
+  readonly lent: ReadonlyArray<number | 'channel' | 'unused'>;
 }
 
 /** A QEMU process and its pipes. */
@@ -46,7 +46,7 @@ export async function startQemuProcess(
   const prefix = await parentDeathPrefix();
   const [command = program, ...words] = [...prefix, program, ...qemuArguments];
   surroundings.signal?.throwIfAborted();
-  const ends = lent.map((end) => (end === 'channel' ? 'pipe' : end));
+  const ends = lent.map((end) => (end === 'channel' ? 'pipe' : end === 'unused' ? 'ignore' : end));
   const child = spawn(command, words, {
     // Messages in English, whatever the user speaks: some are recognised.
     env: { ...process.env, ...surroundings.childEnvironment, LC_ALL: 'C' },

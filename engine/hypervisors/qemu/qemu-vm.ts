@@ -4,6 +4,7 @@ import type { VmSpec } from '../../spec/vm-spec';
 import type { Attachments, ExitReason, GuestPorts } from '../hypervisor';
 import type { PausableVm, RunState } from '../pausable';
 import type { Surroundings } from '../surroundings';
+import type { SuspendableVm, SuspendRequest, SuspensionTraits } from '../suspendable';
 import { NETDEV, type QemuAccelerator, qemuArguments, type WarmGuest } from './arguments';
 import { connectInput } from './connect-input';
 import type { UsableQemu } from './prepare-qemu';
@@ -11,15 +12,20 @@ import type { QemuBuild } from './qemu-build';
 import { classifyEnd, describeEnd, startFailure } from './qemu-failure';
 import { type ProcessEnd, type QemuProcess, type QemuWires, startQemuProcess } from './qemu-process';
 import { QmpClient, type QmpEvent } from './qmp-client';
+import { saveQemu } from './save-qemu';
+import { traitsOf } from './suspension-traits';
 
 const START_DEADLINE_MS = 30_000;
 /** How often a guest that stands because the host's disk was full is let go on, to see whether there is space now. */
 const RETRY_FULL_DISK_MS = 15_000;
+/** A guest that stands loses no time by what its saving takes of the disk. */
+const UNBOUNDED_BYTES_PER_SECOND = 2 ** 40;
 
-/** How a guest that can be saved, or a copy of one, differs from others. */
+/** How a guest enters that does not simply boot. */
 export interface WarmEntry {
-  readonly guest: WarmGuest;
-  /** What a copy is read from; stays the caller's. */
+  /** A template, or a copy of one; undefined: it has the devices of one that boots. */
+  readonly guest?: WarmGuest;
+  /** What it is read from; stays the caller's. */
   readonly savedFd?: number;
   readonly enter?: (vm: QemuVm) => Promise<void>;
 }
@@ -35,7 +41,15 @@ export async function startQemuVm(
   const socket = cable?.openSocket();
   const nic = socket === undefined ? [] : [socket.fd];
   const state = warm?.savedFd === undefined ? [] : [warm.savedFd];
-  const host = { accelerator, sandbox: build.sandbox, nicMtu: cable?.mtu, ...(warm && { warm: warm.guest }) };
+  const channel = warm?.guest === undefined ? ('unused' as const) : ('channel' as const);
+  const host = {
+    accelerator,
+    sandbox: build.sandbox,
+    nicMtu: cable?.mtu,
+    ...(warm?.guest && { warm: warm.guest }),
+    incoming: state.length > 0,
+  };
+  const devices = warm?.guest === undefined ? 'booted' : 'restored';
   const start: QemuStart = {
     name: spec.name,
     memoryMiB: spec.memoryMiB,
@@ -44,9 +58,10 @@ export async function startQemuVm(
     commandLine: qemuArguments(spec, host),
     wires: {
       consoles: [(bytes) => console.write(bytes)],
-      lent: warm === undefined ? nic : [...nic, 'channel', ...state],
+      lent: warm === undefined ? nic : [...nic, channel, ...state],
     },
     ownNetwork: cable === undefined ? spec.network.bindAddress : undefined,
+    ...(cable && warm?.guest?.role !== 'template' && { traits: traitsOf({ build, accelerator }, devices, cable.mtu) }),
     ...(warm?.enter && { enter: warm.enter }),
   };
   try {
@@ -70,6 +85,8 @@ export interface QemuStart {
   readonly wires: QemuWires;
   /** The host's address of the ports of QEMU's own network; undefined: it has none. */
   readonly ownNetwork: string | undefined;
+  /** What the guest will need when it was suspended; undefined: it can't be. */
+  readonly traits?: SuspensionTraits;
   /** Resolves when the guest runs; unless told, QEMU has to run it by itself. */
   readonly enter?: (vm: QemuVm) => Promise<void>;
 }
@@ -77,7 +94,7 @@ export interface QemuStart {
 /** Starts QEMU and waits until the guest runs. @throws EngineError; nothing is left of the process then. */
 export async function startQemu(start: QemuStart, surroundings: Surroundings): Promise<QemuVm> {
   const qemu = await startQemuProcess(start.build.program, start.commandLine, start.wires, surroundings);
-  const vm = new QemuVm(qemu, `qemu/${start.accelerator}`, start.ownNetwork);
+  const vm = new QemuVm(qemu, `qemu/${start.accelerator}`, start.ownNetwork, start.traits);
   // A process that ends early, or never starts, answers here; the rejection is handled by the race even when it comes late.
   const endedEarly = qemu.ended.then((end): never => {
     throw new Error(describeEnd(end));
@@ -105,24 +122,37 @@ export async function startQemu(start: QemuStart, surroundings: Surroundings): P
   }
 }
 
-export class QemuVm implements PausableVm {
+export class QemuVm implements PausableVm, SuspendableVm {
   readonly backend: string;
   readonly children: readonly { readonly pid: number }[];
   readonly exited: Promise<ExitReason>;
   readonly ports: GuestPorts | undefined;
   readonly #qemu: QemuProcess;
   readonly #qmp: QmpClient;
+  readonly #traits: SuspensionTraits | undefined;
   #killed = false;
+  /** `saved`: the state is in a file; not a step of the guest may follow. */
+  #suspension: 'none' | 'saving' | 'saved' = 'none';
   #paused = false;
   #shutdownReason: string | undefined;
   #listener: ((state: RunState) => void) | undefined;
   #retry: NodeJS.Timeout | undefined;
   #diskFull = false;
+  #migrating: Promise<void> | undefined;
   #migrated: ((status: unknown) => void) | undefined;
 
-  /** @param bindAddress where the ports of QEMU's own network are; undefined: it has none. */
-  constructor(qemu: QemuProcess, backend: string, bindAddress: string | undefined) {
+  /**
+   * @param bindAddress where the ports of QEMU's own network are; undefined: it has none.
+   * @param traits of a guest that can be suspended
+   */
+  constructor(
+    qemu: QemuProcess,
+    backend: string,
+    bindAddress: string | undefined,
+    traits: SuspensionTraits | undefined,
+  ) {
     this.#qemu = qemu;
+    this.#traits = traits;
     this.ports = bindAddress === undefined ? undefined : this.#userNetworkPorts(bindAddress);
     this.backend = backend;
     this.children = qemu.pid === undefined ? [] : [{ pid: qemu.pid }];
@@ -141,6 +171,7 @@ export class QemuVm implements PausableVm {
   }
 
   async powerButton(): Promise<void> {
+    this.#refuseWhileSuspending();
     if (this.#paused) await this.resume();
     await this.#qmp.execute('system_powerdown');
   }
@@ -155,37 +186,75 @@ export class QemuVm implements PausableVm {
     return this.#qemu.channels;
   }
 
-  /** Stops the guest and writes the state of everything but its memory, which is a file, to a unix socket. */
-  async sendState(socketPath: string): Promise<void> {
+  async suspend(request: SuspendRequest): Promise<void> {
+    const traits = this.#traits;
+    if (traits === undefined) {
+      const text = "cannot suspend this machine: its network is QEMU's own, and could not be put together again";
+      throw new EngineError('HK_REQUEST_UNSUPPORTED', text);
+    }
+    this.#refuseWhileSuspending();
+    if (this.#paused) throw new EngineError('HK_REQUEST_UNSUPPORTED', 'cannot suspend this machine: it is paused');
+    this.#suspension = 'saving';
+    try {
+      await saveQemu(this, traits, request);
+      this.#suspension = 'saved';
+    } finally {
+      if (this.#suspension === 'saving') this.#suspension = 'none';
+    }
+    this.#qemu.kill();
+    await this.exited;
+  }
+
+  /** Nobody else starts a guest that is being saved. */
+  #refuseWhileSuspending(): void {
+    if (this.#suspension === 'none') return;
+    throw new EngineError('HK_REQUEST_UNSUPPORTED', 'cannot do this now: the machine is being suspended');
+  }
+
+  /** Stops the guest and writes its state to a unix socket; memory that is a file is the file's. */
+  async sendState(socketPath: string, what: 'with memory' | 'without memory'): Promise<void> {
     await this.#qmp.execute('stop');
-    await this.#leaveMemoryOut();
+    await this.#prepareMigration(what);
     const migrated = this.#migration();
     await this.#qmp.execute('migrate', undefined, { uri: `unix:${socketPath}` });
     await migrated;
   }
 
-  /** The other way round, from a descriptor that QEMU inherited; resolves when the guest goes on. */
-  async receiveState(fd: number): Promise<void> {
+  /** The other way round, from a descriptor that QEMU inherited; resolves when the guest may go on. */
+  async receiveState(fd: number, what: 'with memory' | 'without memory'): Promise<void> {
     await this.#qmp.connect(START_DEADLINE_MS);
-    await this.#leaveMemoryOut();
+    await this.#prepareMigration(what);
     const migrated = this.#migration();
     await this.#qmp.execute('migrate-incoming', undefined, { uri: `fd:${fd}` });
     await migrated;
-    await this.resume();
   }
 
-  async #leaveMemoryOut(): Promise<void> {
-    const capabilities = ['x-ignore-shared', 'events'].map((capability) => ({ capability, state: true }));
+  /** Ends a {@link sendState} that is under way or has failed. */
+  async cancelState(): Promise<void> {
+    const over = this.#migrating?.catch(() => undefined);
+    await this.#qmp.execute('migrate_cancel');
+    await over;
+  }
+
+  async #prepareMigration(what: 'with memory' | 'without memory'): Promise<void> {
+    const capabilities = [
+      { capability: 'x-ignore-shared', state: what === 'without memory' },
+      { capability: 'events', state: true },
+    ];
     await this.#qmp.execute('migrate-set-capabilities', undefined, { capabilities });
+    await this.#qmp.execute('migrate-set-parameters', undefined, { 'max-bandwidth': UNBOUNDED_BYTES_PER_SECOND });
   }
 
-  async #migration(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+  #migration(): Promise<void> {
+    this.#migrating = new Promise<void>((resolve, reject) => {
       this.#migrated = (status) => {
         if (status === 'completed') resolve();
-        if (status === 'failed') reject(new Error('QEMU could not carry the state over'));
+        if (status === 'failed' || status === 'cancelled') reject(new Error('QEMU could not carry the state over'));
       };
     });
+    // Who waits for it hears of it.
+    this.#migrating.catch(() => undefined);
+    return this.#migrating;
   }
 
   /** Two bytes of an I/O port, as a CPU of the guest would read them. */
@@ -199,6 +268,12 @@ export class QemuVm implements PausableVm {
   }
 
   async resume(): Promise<void> {
+    this.#refuseWhileSuspending();
+    await this.goOn();
+  }
+
+  /** The guest goes on, whatever it stood for. */
+  async goOn(): Promise<void> {
     await this.#qmp.execute('cont');
   }
 
@@ -232,6 +307,8 @@ export class QemuVm implements PausableVm {
 
   #conclude(end: ProcessEnd): ExitReason {
     clearTimeout(this.#retry);
+    this.#migrated?.('failed');
+    if (this.#suspension === 'saved') return { kind: 'suspended' };
     const killed = this.#killed;
     return classifyEnd({
       ...end,

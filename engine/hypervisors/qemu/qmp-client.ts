@@ -11,8 +11,10 @@ interface QmpCommands {
   readonly cont: unknown;
   readonly 'human-monitor-command': string;
   readonly 'migrate-set-capabilities': unknown;
+  readonly 'migrate-set-parameters': unknown;
   readonly migrate: unknown;
   readonly 'migrate-incoming': unknown;
+  readonly migrate_cancel: unknown;
 }
 
 type QmpCommand = keyof QmpCommands;

@@ -1,18 +1,5 @@
-import {
-  closeSync,
-  createWriteStream,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { open } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
-import os from 'node:os';
+import { closeSync, openSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../errors';
 import type { VmSpec } from '../../spec/vm-spec';
 import type { Attachments } from '../hypervisor';
@@ -28,13 +15,14 @@ import {
   type WarmStarts,
 } from '../warm-starts';
 import { SAVED_FD } from './arguments';
-import type { UsableQemu } from './prepare-qemu';
+import type { RequireQemu, UsableQemu } from './prepare-qemu';
 import { type QemuVm, startQemuVm } from './qemu-vm';
+import { receiveState, synced } from './state-stream';
+import { guestCpu } from './suspension-traits';
+import { within } from './within';
 
 /** A VM generation ID for templates: each copy has one of its own. */
 const NO_GENERATION = '00000000-0000-0000-0000-000000000000';
-
-type RequireQemu = (spec: Pick<VmSpec, 'name' | 'accelerator'>) => Promise<UsableQemu>;
 
 /**
  * Saved guests under QEMU: their memory is a file, of which each copy has a private mapping, so that copies share what
@@ -45,8 +33,8 @@ export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundi
     async fingerprint({ accelerator: choice }) {
       const { build, accelerator } = await requireQemu({ name: 'of a warm image', accelerator: choice });
       const { size, mtimeMs } = statSync(build.program);
-      const cpu = accelerator === 'tcg' ? 'emulated' : (os.cpus()[0]?.model ?? 'unknown');
-      return { engine: `qemu ${build.version}`, program: `${build.program} ${size} ${mtimeMs}`, accelerator, cpu };
+      const program = `${build.program} ${size} ${mtimeMs}`;
+      return { engine: `qemu ${build.version}`, program, accelerator, cpu: guestCpu(accelerator) };
     },
 
     async save(spec, attachments, { folder, deadlineMs }) {
@@ -97,7 +85,8 @@ async function restoreCopy(
   const enter = async (vm: QemuVm): Promise<void> => {
     const channel = identityChannel(vm);
     const become = async (): Promise<void> => {
-      await vm.receiveState(SAVED_FD);
+      await vm.receiveState(SAVED_FD, 'without memory');
+      await vm.resume();
       facts = await channel.impart(identity);
     };
     await within(deadlineMs, 'it took too long', become());
@@ -115,36 +104,7 @@ async function restoreCopy(
 
 async function quietAndSaved(vm: QemuVm, file: string): Promise<void> {
   await identityChannel(vm).quiet();
-  // A unix socket's name has to be short, and QEMU 7 knows no other way that its own sandbox leaves open.
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'hyperkit-'));
-  const name = path.join(folder, 'state');
-  const server = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(name, resolve));
-    await Promise.all([receiveInto(server, file), vm.sendState(name)]);
-    await synced(file);
-  } finally {
-    server.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-async function receiveInto(server: Server, file: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('connection', (socket) => {
-      pipeline(socket, createWriteStream(file, { flags: 'wx', mode: 0o600 })).then(resolve, reject);
-    });
-  });
-}
-
-/** Its content outlives a power cut. */
-async function synced(file: string): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await receiveState(file, (socket) => vm.sendState(socket, 'without memory'));
 }
 
 function identityChannel(vm: QemuVm): IdentityChannel {
@@ -162,19 +122,4 @@ async function abortOf(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise((_resolve, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
-}
-
-async function within<Value>(deadlineMs: number, late: string, work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([
-      work,
-      new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`${late}, more than ${deadlineMs / 1000} s`)), deadlineMs);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => undefined);
-  }
 }

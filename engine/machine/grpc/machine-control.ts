@@ -23,6 +23,7 @@ const EXITS = {
   'power-off': ExitKind.POWER_OFF,
   reset: ExitKind.RESET,
   killed: ExitKind.KILLED,
+  suspended: ExitKind.SUSPENDED,
   failed: ExitKind.FAILED,
 } as const;
 
@@ -97,6 +98,10 @@ export function describeMachineControl(surface: ControlSurface): DescribedServic
     },
     resume: async () => {
       await pausableVm(surface).resume();
+      return {};
+    },
+    suspend: async (_request, signal) => {
+      await controls.suspend(signal);
       return {};
     },
   });

@@ -40,6 +40,8 @@ const VERBS = [
   ['start'],
   ['stop'],
   ['restart'],
+  ['suspend'],
+  ['resume'],
   ['kill'],
   ['rm', '-y'],
   ['status'],

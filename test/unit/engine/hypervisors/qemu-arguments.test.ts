@@ -44,6 +44,7 @@ test('a template, and a copy of it, differ in what becomes of their memory', () 
       sandbox: true,
       nicMtu: 65_520,
       warm: { memory: '/c/a,b/memory', role, generation },
+      incoming: role === 'copy',
     });
   const [template, copy] = [words('template'), words('copy')];
   expect(copy).toContain('memory-backend-file,id=memory,size=1024M,mem-path=/c/a,,b/memory,share=off');
@@ -55,6 +56,18 @@ test('a template, and a copy of it, differ in what becomes of their memory', () 
   ]);
   const same = (list: string[]): string[] => list.map((word) => word.replace(/share=o\w+/, ''));
   expect(same(copy)).toEqual([...same(template), '-incoming', 'defer']);
+});
+
+test('a guest that was suspended has the devices it had, and its memory comes with its state', () => {
+  const host = { accelerator: 'tcg', sandbox: true, nicMtu: 65_520 } as const;
+  const booted = qemuArguments(spec, host);
+  expect(qemuArguments(spec, { ...host, incoming: true })).toEqual([...booted, '-incoming', 'defer']);
+  const guest = { role: 'copy', generation: 'a5f0c0de-0000-4000-8000-000000000001' } as const;
+  const copy = qemuArguments(spec, { ...host, warm: { ...guest, memory: '/c/memory' } });
+  const resumed = qemuArguments(spec, { ...host, warm: { ...guest, memory: undefined }, incoming: true });
+  const file = 'memory-backend-file,id=memory,size=1024M,mem-path=/c/memory,share=off';
+  const inRam = copy.map((word) => (word === file ? 'memory-backend-ram,id=memory,size=1024M' : word));
+  expect(resumed).toEqual([...inRam, '-incoming', 'defer']);
 });
 
 test('no text can leave its own value', () => {
