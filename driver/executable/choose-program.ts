@@ -3,6 +3,9 @@ import path from 'node:path';
 /** What the executable is, by the name it is called by. */
 const PROGRAMS = ['docker-machine-driver-hyperkit', 'hyperkit', 'vpnkit'] as const;
 
+/** Processes of our own, by their files. */
+const DETACHED = new Set(['hyperkit-machine.cjs', 'hyperkit-network.cjs']);
+
 /** What Node would have been told: a program of dist/, and its words. */
 export interface ProgramCall {
   /** Its folder; of an older version for a machine that a process of that version starts. */
@@ -25,7 +28,8 @@ export interface ProgramFolders {
 export function chooseProgram(name: string, words: readonly string[], folders: ProgramFolders): ProgramCall {
   const [first = '', ...rest] = words;
   const ownFolder = path.resolve(first, '../..');
-  if (path.dirname(ownFolder) === folders.all && first === path.join(ownFolder, 'dist', 'hyperkit-machine.cjs')) {
+  const isOurs = DETACHED.has(path.basename(first)) && first === path.join(ownFolder, 'dist', path.basename(first));
+  if (isOurs && path.dirname(ownFolder) === folders.all) {
     return { folder: ownFolder, file: first, words: rest };
   }
   const call = (program: string, its: readonly string[]): ProgramCall => ({

@@ -18,7 +18,7 @@ const NOT_FOR_SWARMS = ['uuid', 'bind-address', 'host-ports', 'vpnkit-sock'];
 export const swarmCreate = defineCommand({
   usage: '[options] [name]',
   describe:
-    'Makes machines (NAME-manager-1, …, NAME-worker-1, …) in a network of their own and joins them into a Docker Swarm. NAME is "swarm" unless given.',
+    'Makes machines (NAME-manager-1, ..., NAME-worker-1, ...) in a network of their own and joins them into a Docker Swarm. NAME is "swarm" unless given.',
   options: {
     ...Object.fromEntries(Object.entries(driverOptions()).filter(([name]) => !NOT_FOR_SWARMS.includes(name))),
     managers: { type: 'number', default: 1, describe: 'how many managers' },
