@@ -1,9 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { connect } from 'node:tls';
 import { hasIdentityMarker } from '../../engine/boot/identity-marker';
 import { listImages } from '../../engine/warm/warm-cache';
 import { verifyImage } from '../../engine/warm/warm-image';
+import { createLikeClient, type Driven, drive } from '../support/drivers';
 import { ISO, missingForMachines, processesNaming, Store } from '../support/machines';
 import { describeWith, PROJECT } from '../support/peers';
 import { until } from '../support/until';
@@ -27,6 +29,28 @@ const FACTS = [
 ];
 /** Of those, what a machine keeps when it boots. */
 const KEPT = [0, 1, 2, 4, 5, 6];
+
+/** As the images of this file are made, by the options' defaults. */
+const CLONE = { warm: 'require', engine: 'qemu', 'disk-size': 4000, 'boot2docker-url': ISO } as const;
+/** What a copy says of itself, and what is seen of it from outside. */
+const UNIQUE = ['hostkey-ecdsa', 'hostkey-ed25519', 'engine-id', 'machine-id', 'urandom', 'mac', 'tls-key'];
+
+/** The public key of what answers at a machine's Docker port, once something does. */
+async function tlsKeyOf(host: string): Promise<string> {
+  const look = (): Promise<string | undefined> =>
+    new Promise((resolve) => {
+      const socket = connect({ host, port: 2376, rejectUnauthorized: false, timeout: 5000 });
+      const settle = (key: string | undefined): void => {
+        socket.destroy();
+        resolve(key);
+      };
+      socket.once('secureConnect', () =>
+        settle(socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+      );
+      for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => settle(undefined));
+    });
+  return await until(`a key at ${host}`, look, 60_000);
+}
 
 describeWith('warm images', [...missingForMachines()], () => {
   let base: string;
@@ -63,6 +87,7 @@ describeWith('warm images', [...missingForMachines()], () => {
 
   const factsOf = async (name: string): Promise<readonly string[]> =>
     (await store.succeed(['ssh', name, FACTS.join(' && ')])).split('\n').map((line) => line.trim());
+  const createAndKeep = async (driven: Driven): Promise<void> => await createLikeClient(store, driven);
   const onlyImage = async (): Promise<string> => {
     const images = await listImages(cache);
     expect(images).toHaveLength(1);
@@ -106,6 +131,31 @@ describeWith('warm images', [...missingForMachines()], () => {
     for (const index of KEPT) expect([FACTS[index], after[index]]).toEqual([FACTS[index], before[index]]);
     expect(after[3]).not.toBe(before[3]);
     await store.succeed(['rm', '-y', 'one', 'two']);
+  });
+
+  test('of twenty machines of one image no two have a key, an id or a random number in common', async () => {
+    const seen = new Map<string, string>();
+    for (let batch = 0; batch < 5; batch++) {
+      const names = [1, 2, 3, 4].map((at) => `many-${batch * 4 + at}`);
+      await Promise.all(names.map(async (name) => await drive(store, name, { flags: CLONE }, createAndKeep)));
+      for (const name of names) {
+        const log = readFileSync(path.join(store.folder(name), 'hyperkit.log'), 'utf8');
+        const said = /restored from \S+; (.*)$/m.exec(log)?.[1] ?? '';
+        const facts = new Map(said.split(', ').map((fact) => fact.split(' ') as [string, string]));
+        facts.set(
+          'mac',
+          JSON.parse(readFileSync(path.join(store.folder(name), 'hyperkit.json'), 'utf8')).machine.network.macAddress,
+        );
+        facts.set('tls-key', await tlsKeyOf(store.address(name)));
+        expect([...facts.keys()].sort()).toEqual([...UNIQUE].sort());
+        for (const [key, value] of facts) {
+          expect([key, value.length > 10, seen.get(`${key} ${value}`)]).toEqual([key, true, undefined]);
+          seen.set(`${key} ${value}`, name);
+        }
+      }
+      await store.succeed(['rm', '-f', '-y', ...names]);
+    }
+    expect(seen.size).toBe(20 * UNIQUE.length);
   });
 
   test('an image that was cut short is not used: the machine boots, and another image is made when it is there', async () => {
