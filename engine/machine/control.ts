@@ -13,6 +13,7 @@ const DRAFT_IS_OLD_MS = 60_000;
 const OF_A_LIVING_PROCESS: ReadonlySet<string> = new Set([
   MACHINE_FILES.pid,
   MACHINE_FILES.controlSocket,
+  MACHINE_FILES.spareState,
   MACHINE_FILES.consoleSocket,
 ]);
 

@@ -19,6 +19,8 @@ export const MACHINE_FILES = {
   consoleSocket: 'console.sock',
   /** Who runs and with which children, or how it ended. */
   state: 'machine-state.json',
+  /** Takes its place when the disk is full: see kept-file.ts. */
+  spareState: 'machine-state.spare',
   /** What a suspended guest goes on from, and what that depends on: see suspension.ts. */
   suspended: 'suspended',
   suspension: 'suspended.json',

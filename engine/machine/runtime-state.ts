@@ -4,6 +4,8 @@ import { MACHINE_FILES, readJsonObject, replaceSmallFile } from './machine-files
 import type { ProcessIdentity } from './process-identity';
 
 const MAX_BYTES = 64 * 1024;
+/** Whoever lists machines reads it. */
+export const STATE_MODE = 0o644;
 
 /** How the machine ended last time, and when (ISO 8601, UTC; absent when nobody was left to write it down). */
 export type LastExit = ExitReason & { readonly at?: string };
@@ -54,7 +56,11 @@ export interface StoppedState {
 export type RuntimeState = LiveState | StoppedState;
 
 export function writeRuntimeState(stateDir: string, state: RuntimeState): void {
-  replaceSmallFile(path.join(stateDir, MACHINE_FILES.state), `${JSON.stringify(state)}\n`, 0o644);
+  replaceSmallFile(path.join(stateDir, MACHINE_FILES.state), encodeRuntimeState(state), STATE_MODE);
+}
+
+export function encodeRuntimeState(state: RuntimeState): string {
+  return `${JSON.stringify(state)}\n`;
 }
 
 /** Undefined when the file is missing, cut short, too long, or not what a machine process writes. */

@@ -1,13 +1,22 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ExitReason } from '../hypervisors/hypervisor';
+import { KeptFile } from './kept-file';
 import { MACHINE_FILES, replaceSmallFile } from './machine-files';
 import { identifyProcess, type ProcessIdentity } from './process-identity';
-import { type LiveMachine, type LiveState, writeRuntimeState } from './runtime-state';
+import {
+  encodeRuntimeState,
+  type LiveMachine,
+  type LiveState,
+  type RuntimeState,
+  STATE_MODE,
+  writeRuntimeState,
+} from './runtime-state';
 
 /** Keeps machine-state.json and hyperkit.pid true while a machine process lives. */
 export class StateKeeper {
   readonly #stateDir: string;
+  readonly #file: KeptFile;
   #state: LiveState;
   #exit: ExitReason | undefined;
   readonly #watchers = new Set<() => void>();
@@ -24,6 +33,8 @@ export class StateKeeper {
       children: [],
     };
     writeRuntimeState(stateDir, this.#state);
+    const file = (name: string): string => path.join(stateDir, name);
+    this.#file = new KeptFile(file(MACHINE_FILES.state), file(MACHINE_FILES.spareState), STATE_MODE);
     replaceSmallFile(path.join(stateDir, MACHINE_FILES.pid), String(own.pid), 0o644);
   }
 
@@ -43,7 +54,7 @@ export class StateKeeper {
     return () => this.#watchers.delete(watcher);
   }
 
-  /** Changes some fields. A full disk leaves the file as it was: the machine goes on. */
+  /** Changes some fields. A file that can't be written stays as it was: the machine goes on. */
   update(
     change: Partial<Pick<LiveState, 'state' | 'backend' | 'ports' | 'resets' | 'children'>> & {
       notice?: string | undefined;
@@ -54,7 +65,7 @@ export class StateKeeper {
     const cleared = 'notice' in change && change.notice === undefined;
     this.#state = { ...current, ...rest, ...(notice !== undefined && !cleared && { notice }) };
     try {
-      writeRuntimeState(this.#stateDir, this.#state);
+      this.#write(this.#state);
     } catch {
       // Readers see the state before this change.
     }
@@ -70,13 +81,18 @@ export class StateKeeper {
   /** The last entry: how it ended. */
   finish(exit: ExitReason): void {
     try {
-      writeRuntimeState(this.#stateDir, { state: 'stopped', lastExit: { ...exit, at: new Date().toISOString() } });
+      this.#write({ state: 'stopped', lastExit: { ...exit, at: new Date().toISOString() } });
     } catch {
       // The pid in the old state will belong to nobody, which says enough.
     }
+    this.#file.close();
     rmSync(path.join(this.#stateDir, MACHINE_FILES.pid), { force: true });
     this.#exit = exit;
     this.#tell();
+  }
+
+  #write(state: RuntimeState): void {
+    this.#file.replace(encodeRuntimeState(state));
   }
 
   #tell(): void {

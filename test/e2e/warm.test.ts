@@ -23,8 +23,8 @@ const FACTS = [
   'docker info -f "{{.ID}}"',
   'cat /proc/sys/kernel/random/boot_id',
   'cat /sys/class/net/eth0/address',
-  'sudo ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d" " -f2',
-  'sudo ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub | cut -d" " -f2',
+  'sudo ssh-keygen -lf /var/lib/boot2docker/ssh/ssh_host_ed25519_key.pub | cut -d" " -f2',
+  'sudo ssh-keygen -lf /var/lib/boot2docker/ssh/ssh_host_ecdsa_key.pub | cut -d" " -f2',
   'head -c 16 /dev/urandom | od -An -tx1 | tr -d " "',
 ];
 /** Of those, what a machine keeps when it boots. */
