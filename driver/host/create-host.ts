@@ -105,10 +105,11 @@ async function prepare(
   const driver = machine.requireDriver();
   await driver.setConfigFromFlags(request.flags);
   const paths = readAuthPaths(machine.document, store.path, machine.folder);
-  const [certificates] = await Promise.all([
-    ensureStoreCertificates(paths, { logger }),
-    untilAborted(driver, signal, () => driver.preCreateCheck()),
-  ]);
+  const certifying = ensureStoreCertificates(paths, { logger });
+  certifying.catch(() => undefined);
+  // Of two that fail, on a full disk for one, the check has more to say.
+  await untilAborted(driver, signal, () => driver.preCreateCheck());
+  const certificates = await certifying;
   signal.throwIfAborted();
   await makeMachineFolder(machine.folder, () => alreadyExists(name));
   return { machine, certificates };
