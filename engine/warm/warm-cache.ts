@@ -14,7 +14,7 @@ import { WARM_KEY } from './warm-key';
  *   KEY/           an image (warm-image.ts). Appears whole, by a rename, and is never changed.
  *   KEY.draft/     of the process that makes that image, while it lives (machine/claim.ts), and of its virtual machine
  *   KEY.unfit      why no image of this key can be made or used, for a while (unfit-note.ts)
- *   XXXXXXXX.gone/ being deleted, by whoever finds it
+ *   RANDOM.gone/   an image that is being deleted; whoever finds one goes on with it
  *   iso-digests.json, make-warm.log
  *
  * Machines that run from an image which is removed keep the files that they have open.
