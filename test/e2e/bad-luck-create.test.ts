@@ -24,7 +24,7 @@ describeWith('a create with bad luck', [...missingForMachines(), peer.available 
     let clientPid = 0;
     let said = '';
     let blow: Promise<unknown> | undefined;
-    const outcome = await store.machine(['create', '-d', 'hyperkit', '--hyperkit-memory-size', '512', name], {
+    const outcome = await store.machine(['create', '-d', 'hyperkit', '--hyperkit-warm', 'never', name], {
       started: ({ pid = 0 }) => {
         clientPid = pid;
       },
@@ -94,7 +94,7 @@ describeWith('a create with bad luck', [...missingForMachines(), peer.available 
     const names = ['one', 'two', 'three', 'four'];
     const endpoints = await Promise.all(
       names.map((name) =>
-        drive(store, name, { flags: { 'memory-size': 512 } }, async (driven) => {
+        drive(store, name, { flags: {} }, async (driven) => {
           await createLikeClient(store, driven);
           return { host: await driven.driver.getIP(), port: await driven.driver.getSSHPort() };
         }),

@@ -48,7 +48,9 @@ describeWith(
     });
 
     test('create makes a Docker host and says what it does', async () => {
-      const said = await store.succeed(['create', '-d', 'hyperkit', '--hyperkit-cpu-count', '2', 'dev']);
+      const said = await store.succeed([
+        ...['create', '-d', 'hyperkit', '--hyperkit-cpu-count', '2', '--hyperkit-warm', 'never', 'dev'],
+      ]);
       expect(said).toContain('Docker is up and running!');
       expect(said).toContain('(dev) Booting the virtual machine...');
     });

@@ -90,18 +90,22 @@ describeWith('its machines', missingForMachines(), () => {
     let client = 0;
     let said = '';
     let programs: readonly string[] = [];
-    const outcome = await call('hyperkit', ['create', '--engine', 'qemu', '--boot2docker-url', ISO, 'dev'], {
-      started: ({ pid = 0 }) => {
-        client = pid;
+    const outcome = await call(
+      'hyperkit',
+      ['create', '--engine', 'qemu', '--boot2docker-url', ISO, '--warm', 'never', 'dev'],
+      {
+        started: ({ pid = 0 }) => {
+          client = pid;
+        },
+        heard: (text) => {
+          said += text;
+          if (programs.length > 0 || !said.includes('Waiting for SSH on')) return;
+          const others = store.processes().filter((line) => Number.parseInt(line, 10) !== client);
+          programs = others.map((line) => readlinkSync(`/proc/${Number.parseInt(line, 10)}/exe`));
+          process.kill(client, 'SIGINT');
+        },
       },
-      heard: (text) => {
-        said += text;
-        if (programs.length > 0 || !said.includes('Waiting for SSH on')) return;
-        const others = store.processes().filter((line) => Number.parseInt(line, 10) !== client);
-        programs = others.map((line) => readlinkSync(`/proc/${Number.parseInt(line, 10)}/exe`));
-        process.kill(client, 'SIGINT');
-      },
-    });
+    );
     expect(programs).toContain(path.join(folder, 'hyperkit-2'));
     expect(outcome.stderr).toContain('interrupted by SIGINT');
     expect(outcome.code).toBe(130);

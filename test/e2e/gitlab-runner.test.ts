@@ -10,7 +10,7 @@ import { until } from '../support/until';
 // GitLab Runner's docker+machine executor is a program that starts many docker-machine processes, several at once, on one
 // store: this is its way with machines (docs/ci.md), by GitLab's own docker-machine.
 const peer = buildPeer('docker-machine');
-const OPTIONS = ['--hyperkit-memory-size', '512', '--hyperkit-cpu-count', '1', '--engine-label', 'fleet=ci'];
+const OPTIONS = ['--hyperkit-cpu-count', '1', '--engine-label', 'fleet=ci'];
 
 describeWith('the way of GitLab Runner', [...missingForMachines(), peer.available ? undefined : peer.reason], () => {
   jest.setTimeout(900_000);

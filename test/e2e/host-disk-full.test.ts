@@ -23,7 +23,7 @@ describeWith('a host whose disk fills up', [...missingForMachines(), whyNoMounts
   });
 
   test('the guest is halted, says why, and goes on without loss when there is space', async () => {
-    await store.succeed(['create', '--memory-size', '512', 'm']);
+    await store.succeed(['create', 'm']);
     const ballast = path.join(disk.path, 'ballast');
     const freeKiB = Number((await run('df', ['--output=avail', '-k', disk.path])).stdout.trim().split('\n').at(-1));
     await run('fallocate', ['-l', `${freeKiB - 8 * 1024}KiB`, ballast]);

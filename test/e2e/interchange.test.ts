@@ -174,7 +174,7 @@ describeWith(
       async function interrupt(signal: NodeJS.Signals): Promise<Outcome> {
         let said = '';
         let interrupted = false;
-        const ending = hyperkit(['create', 'cut'], {
+        const ending = hyperkit(['create', '--warm', 'never', 'cut'], {
           heard: (text) => {
             said += text;
           },

@@ -57,7 +57,7 @@ describeWith('the library', missingForMachines(), () => {
   });
 
   test('four Docker hosts at the same time do a part each, and are gone', async () => {
-    const { code, stdout, stderr } = await example('four-hosts', '512');
+    const { code, stdout, stderr } = await example('four-hosts', '1024');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const parts = stdout.trim().split('\n');
     expect(parts).toHaveLength(4);

@@ -47,7 +47,7 @@ describeWith('a swarm', [...missingForMachines(), noImage], () => {
   });
 
   test('is made by one command, and every node is ready', async () => {
-    const sizes = ['--managers', '1', '--workers', '1', '--memory-size', '768', '--label', 'tier=test'];
+    const sizes = ['--managers', '1', '--workers', '1', '--label', 'tier=test'];
     const made: unknown = JSON.parse(await hyperkit('swarm', 'create', '--json', ...sizes, 'prod'));
     expect(made).toMatchObject({ name: 'prod', machines: [{ name: MANAGER }, { name: WORKER }] });
     const nodes = await onManager(

@@ -8,7 +8,6 @@ import { until } from '../support/until';
 
 // The verbs of `hyperkit` on two machines that are made together, in good days and bad ones.
 const docker = dockerClient();
-const SMALL = ['--memory-size', '512'];
 
 describeWith('verbs', [...missingForMachines(), docker.available ? undefined : docker.reason], () => {
   jest.setTimeout(600_000);
@@ -80,7 +79,7 @@ describeWith('verbs', [...missingForMachines(), docker.available ? undefined : d
 
   test('create makes two at once, with a Docker as it was asked for', async () => {
     const { code, stdout, output } = await hyperkit([
-      ...['create', '--json', '--parallel', '2', ...SMALL, '--boot2docker-url', pathToFileURL(isoCopy).href],
+      ...['create', '--json', '--parallel', '2', '--boot2docker-url', pathToFileURL(isoCopy).href],
       ...['--engine-opt', 'log-driver=local', '--engine-opt', 'live-restore', '--engine-env', 'NO_PROXY=skip.example'],
       ...['--engine-label', 'tier=test', '--engine-registry-mirror', 'https://mirror.example'],
       ...['--engine-insecure-registry', 'reg.example:5000', '--engine-insecure-registry', '10.11.0.0/16', 'one', 'two'],
@@ -153,7 +152,7 @@ describeWith('verbs', [...missingForMachines(), docker.available ? undefined : d
     'Booting the virtual machine',
     'Setting up Docker',
   ])('Ctrl-C at "%s" of create leaves nothing', async (phase) => {
-    const outcome = await whenSaid(['create', ...SMALL, 'cut'], phase, (pid) => process.kill(pid, 'SIGINT'));
+    const outcome = await whenSaid(['create', '--warm', 'never', 'cut'], phase, (pid) => process.kill(pid, 'SIGINT'));
     expect([outcome.code, outcome.stderr]).toEqual([
       130,
       expect.stringContaining('interrupted by SIGINT; what had been started was undone'),
@@ -162,7 +161,7 @@ describeWith('verbs', [...missingForMachines(), docker.available ? undefined : d
   });
 
   test('rm -f of another process while create waits: create fails, and nothing is left', async () => {
-    const outcome = await whenSaid(['create', ...SMALL, 'cut'], 'Waiting for SSH', async () => {
+    const outcome = await whenSaid(['create', '--warm', 'never', 'cut'], 'Waiting for SSH', async () => {
       await store.succeed(['rm', '-f', 'cut']);
     });
     expect(outcome.code).toBe(1);
