@@ -7,7 +7,7 @@ import type { FlagValues } from './contract/create-flags';
 import { DRIVER_NAME } from './contract/driver-name';
 import { HYPERKIT_FLAGS, readHyperkitFlags } from './contract/hyperkit-flags';
 import type { Logger } from './contract/logger';
-import { type MachineDriver, MachineState } from './contract/machine-driver';
+import { type DockerOffer, type MachineDriver, MachineState } from './contract/machine-driver';
 import { DriverError } from './errors';
 import type { MachineContext } from './lifecycle/machine-context';
 import { isMachineName } from './store/machine-name';
@@ -129,10 +129,10 @@ class HyperkitDriver implements MachineDriver {
     });
   }
 
-  async create(): Promise<void> {
+  async create(offer?: DockerOffer): Promise<void> {
     await this.#operate(async (context) => {
       const { createMachine } = await import('./lifecycle/create');
-      await createMachine(context);
+      await createMachine(context, offer);
     });
   }
 

@@ -1,3 +1,4 @@
+import type { WarmDocker } from '../../engine/spec/vm-spec';
 import type { CreateFlag, FlagValues } from './create-flags';
 
 /** libmachine's state numbers (docker-machine `state.State`). */
@@ -13,6 +14,17 @@ export const MachineState = {
   Timeout: 8,
 } as const;
 export type MachineState = (typeof MachineState)[keyof typeof MachineState];
+
+/**
+ * Credentials and options of a machine's Docker, offered before the machine exists. One that goes on from a warm image can
+ * take them while it becomes a machine of its own, and needs no provisioning then; others don't look at them.
+ */
+export interface DockerOffer {
+  /** Lays the files down, for a machine at this address. */
+  readonly prepare: (address: string) => Promise<WarmDocker>;
+  /** Called when the machine's Docker runs with them. */
+  readonly onTaken: () => void;
+}
 
 /**
  * libmachine's driver interface, method for method, as the RPC server calls it.
@@ -35,7 +47,8 @@ export interface MachineDriver {
   getURL(): Promise<string>;
   getState(): Promise<MachineState>;
   preCreateCheck(): Promise<void>;
-  create(): Promise<void>;
+  /** The offer is for callers in the same process; libmachine has none to make. */
+  create(offer?: DockerOffer): Promise<void>;
   remove(): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -1,19 +1,20 @@
-import type { KeyObject } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { issueMachineCertificates } from '../certs/machine-certificates';
+import { DOCKER_PORT } from '../address/endpoint';
+import { issueMachineCertificates, type ServerCredentials } from '../certs/machine-certificates';
 import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
 import type { FlagValues } from '../contract/create-flags';
 import type { Logger } from '../contract/logger';
+import type { DockerOffer } from '../contract/machine-driver';
 import { untilAborted } from '../contract/until-aborted';
 import { dockerTarget, waitForDocker } from '../docker/docker-client';
 import { DriverError } from '../errors';
-import { checkEngineWishes } from '../provision/engine-profile';
+import { checkEngineWishes, engineProfile, isDefaultEngine } from '../provision/engine-profile';
 import { checkMachineName } from '../store/machine-name';
 import type { MachineStore } from '../store/machine-store';
 import { makeMachineFolder } from '../store/make-folder';
 import type { StoredMachine } from '../store/stored-machine';
-import { type EngineWishes, newHostOptions, readAuthPaths } from './host-options';
+import { type AuthPaths, type EngineWishes, newHostOptions, readAuthPaths, readEngineWishes } from './host-options';
 import { setUpDocker } from './set-up-docker';
 
 /** Docker's certificates were just laid down and its port answers within seconds. */
@@ -61,6 +62,9 @@ export async function createHost(
   options: CreateOptions,
 ): Promise<StoredMachine> {
   const { signal, logger, onPhase } = options;
+  // Made while the rest goes on: it takes a processor's second at worst.
+  const serverKey = newRsaKey();
+  serverKey.catch(() => undefined);
   let machine: StoredMachine;
   let certificates: StoreCertificates;
   try {
@@ -70,14 +74,24 @@ export async function createHost(
     throw new CreateRefused(cause as Error);
   }
   const driver = machine.requireDriver();
+  const paths = readAuthPaths(machine.document, store.path, machine.folder);
+  const certify: Certify = async (address) => {
+    const identity = { machineName: machine.name, address };
+    return await issueMachineCertificates(certificates, await serverKey, identity, machine.folder, paths);
+  };
   try {
     await machine.withLock(`hyperkit create ${machine.name}`, async () => {
       await machine.save();
       onPhase('create');
-      // Its server key is made while the guest boots.
-      const [serverKey] = await Promise.all([newRsaKey(), untilAborted(driver, signal, () => driver.create())]);
+      const isSetUp = await createMachine(machine, paths, certify, signal);
       await machine.save();
-      await finish(store, machine, { certificates, serverKey }, options);
+      onPhase('provision');
+      if (!isSetUp) {
+        const change = await setUpDocker(machine, await certify(await driver.getIP()), signal);
+        logger.debug(`Docker in the guest was ${change}`);
+      }
+      onPhase('verify');
+      await waitForDocker(dockerTarget(await driver.getURL(), paths), DOCKER_DEADLINE_MS, signal);
       await machine.save();
     });
     return machine;
@@ -115,21 +129,31 @@ async function prepare(
   return { machine, certificates };
 }
 
-async function finish(
-  store: MachineStore,
+/** Issues the machine's certificates and lays them down. */
+type Certify = (address: string) => Promise<ServerCredentials>;
+
+/** Makes the virtual machine; true if it has taken credentials and options of its Docker on the way. */
+async function createMachine(
   machine: StoredMachine,
-  { certificates, serverKey }: { readonly certificates: StoreCertificates; readonly serverKey: KeyObject },
-  { signal, logger, onPhase }: CreateOptions,
-): Promise<void> {
+  paths: AuthPaths,
+  certify: Certify,
+  signal: AbortSignal,
+): Promise<boolean> {
   const driver = machine.requireDriver();
-  const paths = readAuthPaths(machine.document, store.path, machine.folder);
-  const identity = { machineName: machine.name, address: await driver.getIP() };
-  const credentials = await issueMachineCertificates(certificates, serverKey, identity, machine.folder, paths);
-  onPhase('provision');
-  const change = await setUpDocker(machine, credentials, signal);
-  logger.debug(`Docker in the guest was ${change}`);
-  onPhase('verify');
-  await waitForDocker(dockerTarget(await driver.getURL(), paths), DOCKER_DEADLINE_MS, signal);
+  const wishes = readEngineWishes(machine.document);
+  let isSetUp = false;
+  const offer: DockerOffer = {
+    async prepare(address) {
+      await certify(address);
+      const profile = engineProfile(wishes, driver.driverName(), DOCKER_PORT);
+      return { ca: paths.caCert, certificate: paths.serverCert, key: paths.serverKey, profile };
+    },
+    onTaken: () => {
+      isSetUp = true;
+    },
+  };
+  await untilAborted(driver, signal, () => driver.create(isDefaultEngine(wishes) ? offer : undefined));
+  return isSetUp;
 }
 
 function alreadyExists(name: string): DriverError {

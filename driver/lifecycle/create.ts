@@ -6,6 +6,7 @@ import { checkHypervisor } from '../../engine/hypervisors/select';
 import { createBlankDisk, createDataDisk } from '../../engine/storage/data-disk';
 import { chooseEndpoint } from '../address/endpoint';
 import { extraDiskPath } from '../config/machine-paths';
+import type { DockerOffer } from '../contract/machine-driver';
 import { type InstalledIso, installIso, planIso } from '../iso/resolve';
 import { ensureSshKey } from '../ssh-key/ssh-key';
 import { builtIso, isoRequest } from './iso-request';
@@ -51,7 +52,7 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
  * Makes the machine's files, boots it or has it go on from a warm image, and returns when its SSH server answers. On failure
  * no process is left.
  */
-export async function createMachine(context: MachineContext): Promise<void> {
+export async function createMachine(context: MachineContext, offer?: DockerOffer): Promise<void> {
   const { config, paths, logger, signal } = context;
   await mkdir(paths.directory, { recursive: true, mode: 0o700 });
   const lock = context.isLocked ? undefined : await lockMachine(paths, config.MachineName, 'create');
@@ -66,7 +67,7 @@ export async function createMachine(context: MachineContext): Promise<void> {
     signal.throwIfAborted();
     const prepared = await prepareMachine(context);
     await discardUnfinishedClone(context);
-    const start = await tryWarmStart(context, prepared, iso, key.publicKeyLine);
+    const start = await tryWarmStart(context, prepared, iso, { publicKeyLine: key.publicKeyLine, offer });
     if (start.restored) return;
     await createDataDisk(paths.dataDisk, diskBytes(config), key.publicKeyLine);
     for (let index = 0; index < config.ExtraDisks; index++) {

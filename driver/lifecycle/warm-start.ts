@@ -9,6 +9,7 @@ import { findUnfit } from '../../engine/warm/unfit-note';
 import { type FoundImage, findImage } from '../../engine/warm/warm-cache';
 import { SAVED_DISK } from '../../engine/warm/warm-image';
 import { warmKey } from '../../engine/warm/warm-key';
+import type { DockerOffer } from '../contract/machine-driver';
 import { DriverError } from '../errors';
 import type { InstalledIso } from '../iso/resolve';
 import { planWarm } from '../warm/plan-warm';
@@ -31,6 +32,12 @@ export type WarmStart =
   /** The machine has to be booted; a recipe tells what image the next one could go on from. */
   | { readonly restored: false; readonly recipe?: WarmRecipe };
 
+/** What a machine is given while it becomes one of its own. */
+export interface WarmGifts {
+  readonly publicKeyLine: string;
+  readonly offer: DockerOffer | undefined;
+}
+
 /**
  * Has a new machine go on from a warm image, where its options allow it and there is one. Whatever goes wrong, nothing is
  * left of the attempt but lines in the log, and the machine can be booted.
@@ -40,7 +47,7 @@ export async function tryWarmStart(
   context: MachineContext,
   prepared: PreparedMachine,
   iso: InstalledIso,
-  publicKeyLine: string,
+  gifts: WarmGifts,
 ): Promise<WarmStart> {
   const { config, paths, logger } = context;
   if (config.Warm === 'never') return { restored: false };
@@ -60,7 +67,7 @@ export async function tryWarmStart(
     return { restored: false, recipe };
   }
   try {
-    await restore(context, prepared, image.folder, publicKeyLine);
+    await restore(context, prepared, image.folder, gifts);
     await countSuccess(recipe.cache, warmKey(recipe.dependencies));
     return { restored: true };
   } catch (error) {
@@ -109,7 +116,7 @@ async function restore(
   context: MachineContext,
   { spec, endpoint }: PreparedMachine,
   image: string,
-  publicKeyLine: string,
+  { publicKeyLine, offer }: WarmGifts,
 ): Promise<void> {
   const { paths, logger, signal } = context;
   const beganMs = performance.now();
@@ -117,8 +124,10 @@ async function restore(
   await replaceFile(paths.unfinishedClone, 0o600, async () => undefined);
   try {
     await copyDisk(`${image}/${SAVED_DISK}`, paths.dataDisk, signal);
-    const warm = { image, authorizedKeys: publicKeyLine };
+    const docker = await offer?.prepare(endpoint.address);
+    const warm = { image, authorizedKeys: publicKeyLine, docker };
     await launchPrepared(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
+    offer?.onTaken();
     logger.info(`Restored from a warm image in ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   } catch (error) {
     await rm(paths.dataDisk, { force: true });

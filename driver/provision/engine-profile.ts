@@ -45,6 +45,13 @@ export function checkEngineWishes(wishes: EngineWishes): void {
   check('engine-env', wishes.env, /^[A-Za-z_][A-Za-z0-9_]*=[^\r\n\0]*$/, 'NAME=value on one line');
 }
 
+/** These are what our guest's dockerd runs with before anybody has told it anything. */
+export function isDefaultEngine(wishes: EngineWishes): boolean {
+  const { flags, env, insecureRegistries, labels, registryMirrors, storageDriver } = wishes;
+  const words = [...flags, ...env, ...insecureRegistries, ...labels, ...registryMirrors];
+  return words.length === 0 && ['', DEFAULT_STORAGE_DRIVER].includes(storageDriver);
+}
+
 /**
  * dockerd's configuration of a machine of `driverName`: the content of /var/lib/boot2docker/profile, letter for letter
  * what docker-machine's boot2docker provisioner writes.

@@ -52,6 +52,18 @@ export interface WarmSpec {
   readonly image: string;
   /** Line of the SSH public key of user docker. */
   readonly authorizedKeys: string;
+  /** Undefined: its Docker port has a certificate that no client passes, until somebody brings another over SSH. */
+  readonly docker?: WarmDocker | undefined;
+}
+
+/** What the Docker of a machine is given that goes on from a warm image: nobody has to bring it over SSH then. */
+export interface WarmDocker {
+  /** Absolute paths of PEM files on the host: who signs clients' certificates, the server's certificate and its key. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** Text of the guest's /var/lib/boot2docker/profile; the machine is given up if its dockerd does not run with that. */
+  readonly profile: string;
 }
 
 /**

@@ -62,7 +62,7 @@ afterEach(async () => {
 
 async function warmStart(): Promise<WarmStart> {
   const { publicKeyLine } = await ensureSshKey(context.paths.sshKey);
-  return await tryWarmStart(context, await prepareMachine(context), iso, publicKeyLine);
+  return await tryWarmStart(context, await prepareMachine(context), iso, { publicKeyLine, offer: undefined });
 }
 
 const living = (): number[] =>
