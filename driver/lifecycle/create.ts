@@ -8,12 +8,12 @@ import { chooseEndpoint } from '../address/endpoint';
 import { extraDiskPath } from '../config/machine-paths';
 import type { DockerOffer } from '../contract/machine-driver';
 import { type InstalledIso, installIso, planIso } from '../iso/resolve';
-import { ensureSshKey } from '../ssh-key/ssh-key';
+import { ensureSshKey, type SshKeyPair } from '../ssh-key/ssh-key';
 import { builtIso, isoRequest } from './iso-request';
 import { type MachineContext, machineProgram } from './machine-context';
 import { lockMachine } from './machine-lock';
 import { defaultsOf, diskBytes } from './machine-size';
-import { bootPrepared, discardUnfinishedClone, prepareMachine, specOf } from './start';
+import { bootPrepared, discardUnfinishedClone, type PreparedMachine, prepareMachine, specOf } from './start';
 import { makeWarmForNext, tryWarmStart } from './warm-start';
 
 /**
@@ -53,23 +53,18 @@ export async function checkBeforeCreate(context: MachineContext): Promise<void> 
  * no process is left.
  */
 export async function createMachine(context: MachineContext, offer?: DockerOffer): Promise<void> {
-  const { config, paths, logger, signal } = context;
+  const { config, paths, signal } = context;
   await mkdir(paths.directory, { recursive: true, mode: 0o700 });
   const lock = context.isLocked ? undefined : await lockMachine(paths, config.MachineName, 'create');
   try {
-    logger.info('Creating SSH key...');
-    const key = await ensureSshKey(paths.sshKey);
-    signal.throwIfAborted();
-    logger.info('Installing the boot2docker ISO...');
-    const request = isoRequest(context);
-    const iso: InstalledIso = await installIso(await planIso(request), paths.directory, request);
-    logger.info(`Using boot2docker ${iso.version ?? 'of unknown version'}`);
-    signal.throwIfAborted();
-    const prepared = await prepareMachine(context);
+    const making = [makeSshKey(context), installAndPrepare(context)] as const;
+    // Neither still writes into the machine's folder when the other has failed.
+    await Promise.allSettled(making);
+    const [{ publicKeyLine }, { iso, prepared }] = await Promise.all(making);
     await discardUnfinishedClone(context);
-    const start = await tryWarmStart(context, prepared, iso, { publicKeyLine: key.publicKeyLine, offer });
+    const start = await tryWarmStart(context, prepared, iso, { publicKeyLine, offer });
     if (start.restored) return;
-    await createDataDisk(paths.dataDisk, diskBytes(config), key.publicKeyLine);
+    await createDataDisk(paths.dataDisk, diskBytes(config), publicKeyLine);
     for (let index = 0; index < config.ExtraDisks; index++) {
       await createBlankDisk(extraDiskPath(paths, config.MachineName, index), diskBytes(config));
     }
@@ -79,4 +74,21 @@ export async function createMachine(context: MachineContext, offer?: DockerOffer
   } finally {
     await lock?.release();
   }
+}
+
+async function makeSshKey({ paths, logger }: MachineContext): Promise<SshKeyPair> {
+  logger.info('Creating SSH key...');
+  return await ensureSshKey(paths.sshKey);
+}
+
+async function installAndPrepare(
+  context: MachineContext,
+): Promise<{ readonly iso: InstalledIso; readonly prepared: PreparedMachine }> {
+  const { paths, logger, signal } = context;
+  logger.info('Installing the boot2docker ISO...');
+  const request = isoRequest(context);
+  const iso = await installIso(await planIso(request), paths.directory, request);
+  logger.info(`Using boot2docker ${iso.version ?? 'of unknown version'}`);
+  signal.throwIfAborted();
+  return { iso, prepared: await prepareMachine(context) };
 }
