@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { replaceFile } from '../../engine/storage/atomic-file';
 import { copyDisk } from '../../engine/storage/copy-disk';
+import { requireFreeSpace } from '../../engine/storage/data-disk';
 import type { WarmRecipe } from '../../engine/warm/make-request';
 import { makeWarm, makeWarmInBackground } from '../../engine/warm/start-maker';
 import { countFailure, countSuccess } from '../../engine/warm/strikes';
@@ -61,6 +62,8 @@ export async function tryWarmStart(
     return { restored: false };
   }
   const { recipe } = plan;
+  // Booting would meet that as well.
+  await requireFreeSpace(paths.dataDisk);
   const image = await obtainImage(context, recipe, isRequired);
   if (!image.found) {
     logger.debug(`It cannot go on from a warm image: ${image.reason}`);

@@ -57,10 +57,25 @@ export async function growDataDisk(path: string, sizeBytes: number): Promise<boo
   return true;
 }
 
+/** For a disk that is about to be made there, by whatever way. @throws EngineError HK_DISK_FAILED when a machine could not even start */
+export async function requireFreeSpace(path: string): Promise<void> {
+  // A file system that does not tell is tried.
+  const space = await statfs(dirname(path)).catch(() => undefined);
+  if (space === undefined || space.blocks === 0) return;
+  const freeBytes = space.bavail * space.bsize;
+  if (freeBytes >= MIN_FREE_BYTES) return;
+  const megabytes = Math.floor(freeBytes / 1e6);
+  throw failed(
+    'create',
+    path,
+    `only ${megabytes} MB are free there and a machine needs ${MIN_FREE_BYTES / 1e6} MB to start; free some space and try again`,
+  );
+}
+
 async function createDisk(path: string, sizeBytes: number, start: Uint8Array): Promise<boolean> {
   const length = wholeSectors(path, 'create', sizeBytes, start.length);
   if (await findFile(path, 'create')) return false;
-  await checkFreeSpace(path);
+  await requireFreeSpace(path);
   try {
     return await createFile(path, DISK_MODE, async (file) => {
       await file.writeFile(start);
@@ -88,20 +103,6 @@ async function findFile(path: string, verb: string): Promise<{ readonly size: nu
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error instanceof EngineError ? error : failed(verb, path, describeWriteFailure(error), error);
   }
-}
-
-async function checkFreeSpace(path: string): Promise<void> {
-  // A file system that does not tell is tried.
-  const space = await statfs(dirname(path)).catch(() => undefined);
-  if (space === undefined || space.blocks === 0) return;
-  const freeBytes = space.bavail * space.bsize;
-  if (freeBytes >= MIN_FREE_BYTES) return;
-  const megabytes = Math.floor(freeBytes / 1e6);
-  throw failed(
-    'create',
-    path,
-    `only ${megabytes} MB are free there and a machine needs ${MIN_FREE_BYTES / 1e6} MB to start; free some space and try again`,
-  );
 }
 
 function failed(verb: string, path: string, reason: string, cause?: unknown): EngineError {
