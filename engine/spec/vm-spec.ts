@@ -52,6 +52,17 @@ export interface WarmSpec {
   readonly image: string;
   /** Line of the SSH public key of user docker. */
   readonly authorizedKeys: string;
+  /** Undefined: its Docker port has an interim pair, which lets nobody in, until somebody brings credentials. */
+  readonly docker?: DockerFiles | undefined;
+}
+
+/** What a guest's Docker is to be from the beginning: credentials, in PEM files of the host, and what it runs with. */
+export interface DockerFiles {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** Content of /var/lib/boot2docker/profile. A guest whose Docker runs otherwise does not become this machine. */
+  readonly profile: string;
 }
 
 /**
