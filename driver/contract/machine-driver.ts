@@ -1,4 +1,4 @@
-import type { WarmDocker } from '../../engine/spec/vm-spec';
+import type { DockerFiles } from '../../engine/spec/vm-spec';
 import type { CreateFlag, FlagValues } from './create-flags';
 
 /** libmachine's state numbers (docker-machine `state.State`). */
@@ -21,7 +21,7 @@ export type MachineState = (typeof MachineState)[keyof typeof MachineState];
  */
 export interface DockerOffer {
   /** Lays the files down, for a machine at this address. */
-  readonly prepare: (address: string) => Promise<WarmDocker>;
+  readonly prepare: (address: string) => Promise<DockerFiles>;
   /** Called when the machine's Docker runs with them. */
   readonly onTaken: () => void;
 }

@@ -1,10 +1,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { chmod, readFile, rename, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { encodeRsaPublicKey } from '../../engine/identity/ssh-wire';
 import { createFile, replaceFile } from '../../engine/storage/atomic-file';
 import { describeWriteFailure } from '../../engine/storage/write-failure';
 import { DriverError } from '../errors';
-import { encodeRsaPublicKey } from './ssh-wire';
 
 export interface SshKeyPair {
   /** PKCS#1 PEM, mode 0600; the public line is beside it as `<path>.pub`. */

@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream';
+import { HOST_KEY_TYPES } from '../identity/ssh-host-key';
 import type { GuestIdentity, IdentityFacts } from './warm-starts';
 
 /*
  * The host's side of what a template and its copies say over the virtio-serial port `org.hyperkit.identity`; the guest's
  * is image/rootfs/usr/lib/boot2docker/identity. Lines of text:
  *
- *   guest  quiet 1              it may be saved; what follows is said to copies of it
- *   host   identity 1, then `KEY VALUE` for each part, then `end`
+ *   guest  quiet 2              it may be saved; what follows is said to copies of it
+ *   host   identity 2, then `KEY VALUE` for each part, then `end`
  *   guest  clock                as often as it likes
  *   host   clock SECONDS.MICROS at once
  *   guest  fact KEY VALUE       what it has become
@@ -16,7 +17,7 @@ import type { GuestIdentity, IdentityFacts } from './warm-starts';
 /** Name of the port in the guest. */
 export const IDENTITY_PORT = 'org.hyperkit.identity';
 
-const VERSION = '1';
+const VERSION = '2';
 const MAX_LINE = 1024;
 const MAX_FACTS = 64;
 
@@ -47,6 +48,7 @@ export class IdentityChannel {
 
   /** Tells a copy who it is; resolves with what it says about itself when it is that. */
   async impart(identity: GuestIdentity): Promise<IdentityFacts> {
+    const { docker } = identity;
     const lines = [
       `identity ${VERSION}`,
       `hostname ${identity.hostname}`,
@@ -54,8 +56,16 @@ export class IdentityChannel {
       `boot-id ${identity.bootId}`,
       `engine-id ${identity.engineId}`,
       `mac ${identity.macAddress}`,
-      `seed ${Buffer.from(identity.seed).toString('base64')}`,
-      `userdata ${Buffer.from(identity.userData).toString('base64')}`,
+      `seed ${base64(identity.seed)}`,
+      ...HOST_KEY_TYPES.flatMap((type) => {
+        const { privateKey, publicKey } = identity.hostKeys[type];
+        return [`ssh-${type} ${base64(privateKey)}`, `ssh-${type}-public ${base64(publicKey)}`];
+      }),
+      `docker-ca ${base64(docker.ca)}`,
+      `docker-certificate ${base64(docker.certificate)}`,
+      `docker-key ${base64(docker.key)}`,
+      `docker-profile ${base64(docker.profile ?? '')}`,
+      `userdata ${base64(identity.userData)}`,
       'end',
     ];
     this.#port.write(`${lines.join('\n')}\n`);
@@ -126,6 +136,10 @@ export class IdentityChannel {
 /** The time of day, in seconds with six decimals. */
 function now(): string {
   return (Date.now() / 1000).toFixed(6);
+}
+
+function base64(content: string | Uint8Array): string {
+  return Buffer.from(content).toString('base64');
 }
 
 function printable(text: string): string {

@@ -1,3 +1,4 @@
+import type { HostKeyType, SshHostKey } from '../identity/ssh-host-key';
 import type { VmSpec } from '../spec/vm-spec';
 import type { Attachments, Hypervisor, RunningVm } from './hypervisor';
 
@@ -15,11 +16,23 @@ export interface GuestIdentity {
   readonly macAddress: string;
   /** 64 bytes for the guest's random state. */
   readonly seed: Uint8Array;
+  readonly hostKeys: Readonly<Record<HostKeyType, SshHostKey>>;
+  readonly docker: DockerCredentials;
   /** The archive that a guest which boots finds on its blank data disk. */
   readonly userData: Uint8Array;
 }
 
-/** What a copy said when it had become a machine of its own: `hostkey-ed25519`, `machine-id`, `urandom` and the like. */
+/** What the guest's Docker port shows and asks for, in PEM. */
+export interface DockerCredentials {
+  /** Of those who may use it. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** With docker-machine's credentials comes its profile, for which the guest's Docker must run already; undefined: an interim pair. */
+  readonly profile: string | undefined;
+}
+
+/** What a copy said when it had become a machine of its own: `engine-id`, `machine-id`, `urandom` and the like. */
 export type IdentityFacts = ReadonlyMap<string, string>;
 
 export interface SavedGuest {

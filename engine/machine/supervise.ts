@@ -6,11 +6,11 @@ import type { ExitReason, Hypervisor, RunningVm } from '../hypervisors/hyperviso
 import { isPausable } from '../hypervisors/pausable';
 import { isResuming } from '../hypervisors/suspendable';
 import { isWarm } from '../hypervisors/warm-starts';
+import { newIdentity } from '../identity/new-identity';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
 import { MACHINE_FILES } from './machine-files';
 import type { MachineNetwork } from './machine-network';
-import { newIdentity } from './new-identity';
 import { openPublishedPorts } from './published-ports';
 import { ResetGuard } from './reset-guard';
 import type { StateKeeper } from './state-keeper';
@@ -98,11 +98,13 @@ async function restoreVm(supervision: Supervision): Promise<RunningVm> {
     );
   }
   const saved = { folder: warm.image, deadlineMs: RESTORE_DEADLINE_MS };
-  const identity = newIdentity(spec, network.macAddress, warm.authorizedKeys);
+  const identity = newIdentity(spec, network.macAddress, warm);
   const { vm, facts } = await hypervisor.warm.restore(spec, { console, cable: network.cable }, saved, identity);
   // Here and not by who launched it, whom a crash may keep from it: from now on there is a user's data on the disk.
   rmSync(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
-  log(`restored from ${warm.image}; ${[...facts].map(([key, value]) => `${key} ${value}`).join(', ')}`);
+  const keys = Object.entries(identity.hostKeys).map(([type, { fingerprint }]) => `hostkey-${type} ${fingerprint}`);
+  const told = [...facts].map(([key, value]) => `${key} ${value}`);
+  log(`restored from ${warm.image}; ${[...keys, ...told].join(', ')}`);
   return vm;
 }
 

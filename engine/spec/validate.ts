@@ -10,6 +10,7 @@ const MIN_MEMORY_MIB = 64;
 const MAX_VCPUS = Math.min(255, Math.max(16, 4 * os.cpus().length));
 /** The kernel's own limit for x86 (COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h), with its ending NUL. */
 const MAX_COMMAND_LINE = 2047;
+const MAX_PROFILE_BYTES = 4096;
 
 const text = v.pipe(
   v.string('must be a text'),
@@ -71,6 +72,23 @@ const network = v.strictObject({
   hostPorts: v.optional(v.union([v.literal('all'), v.array(port)], 'must be a list of ports, or all')),
 });
 
+const warm = v.strictObject({
+  image: file,
+  authorizedKeys: v.pipe(text, v.maxBytes(2000, 'is too long')),
+  docker: v.optional(
+    v.strictObject({
+      ca: file,
+      certificate: file,
+      key: file,
+      profile: v.pipe(
+        v.string('must be a text'),
+        v.maxBytes(MAX_PROFILE_BYTES, `must be at most ${MAX_PROFILE_BYTES} bytes long`),
+        v.check((value) => value !== '' && !value.includes('\0'), 'must have a content, without NUL'),
+      ),
+    }),
+  ),
+});
+
 const schema = v.strictObject({
   name,
   stateDir: file,
@@ -89,7 +107,7 @@ const schema = v.strictObject({
   cdroms: v.pipe(v.array(file, 'must be a list'), v.maxLength(4, 'must be at most 4 drives')),
   network,
   hypervisor: v.picklist(['auto', 'native', 'qemu'], 'must be auto, native or qemu'),
-  warm: v.optional(v.strictObject({ image: file, authorizedKeys: v.pipe(text, v.maxBytes(2000, 'is too long')) })),
+  warm: v.optional(warm),
   resume: v.optional(v.literal(true, 'must be true or missing')),
   accelerator: v.picklist(['auto', 'kvm', 'hvf', 'tcg'], 'must be auto, kvm, hvf or tcg'),
 });

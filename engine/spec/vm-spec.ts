@@ -52,17 +52,16 @@ export interface WarmSpec {
   readonly image: string;
   /** Line of the SSH public key of user docker. */
   readonly authorizedKeys: string;
-  /** Undefined: its Docker port has a certificate that no client passes, until somebody brings another over SSH. */
-  readonly docker?: WarmDocker | undefined;
+  /** Undefined: its Docker port has an interim pair, which lets nobody in, until somebody brings credentials. */
+  readonly docker?: DockerFiles | undefined;
 }
 
-/** What the Docker of a machine is given that goes on from a warm image: nobody has to bring it over SSH then. */
-export interface WarmDocker {
-  /** Absolute paths of PEM files on the host: who signs clients' certificates, the server's certificate and its key. */
+/** What a guest's Docker is to be from the beginning: credentials, in PEM files of the host, and what it runs with. */
+export interface DockerFiles {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
-  /** Text of the guest's /var/lib/boot2docker/profile; the machine is given up if its dockerd does not run with that. */
+  /** Content of /var/lib/boot2docker/profile. A guest whose Docker runs otherwise does not become this machine. */
   readonly profile: string;
 }
 

@@ -17,7 +17,8 @@ export function encodeMpint(magnitude: Uint8Array): Buffer {
   return encodeString((digits[0] ?? 0) & 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits);
 }
 
-function encodeString(bytes: Uint8Array): Buffer {
+/** RFC 4251, 5: a big-endian u32 length, then the bytes. */
+export function encodeString(bytes: Uint8Array): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes.length);
   return Buffer.concat([length, bytes]);

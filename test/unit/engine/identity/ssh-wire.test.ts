@@ -1,4 +1,4 @@
-import { encodeMpint, encodeRsaPublicKey } from '../../../../driver/ssh-key/ssh-wire';
+import { encodeMpint, encodeRsaPublicKey } from '../../../../engine/identity/ssh-wire';
 
 // The examples of RFC 4251, section 5.
 it.each([
