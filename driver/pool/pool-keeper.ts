@@ -9,8 +9,9 @@ import { madeNothing, type PoolWork } from './pool-work';
 import { removeMember } from './remove-member';
 
 const LOOK_EVERY_MS = 500;
-/** Docker of each ready machine is asked this often, and its machine replaced when it fails twice in a row. */
+/** Docker of each ready machine is asked this often; when it fails, once more soon, and then its machine is replaced. */
 const ASK_EVERY_MS = 30_000;
+const ASK_AGAIN_MS = 5_000;
 const FAILURES = 2;
 /** Booting under emulation takes minutes, and the first machine may have to download its ISO. */
 const CREATE_MS = 20 * 60_000;
@@ -107,7 +108,7 @@ export class PoolKeeper {
       health.dueMs = Number.POSITIVE_INFINITY;
       void this.#work.answers(name, signal).then((isGood) => {
         health.failures = isGood ? 0 : health.failures + 1;
-        health.dueMs = performance.now() + ASK_EVERY_MS;
+        health.dueMs = performance.now() + (isGood ? ASK_EVERY_MS : ASK_AGAIN_MS);
       });
     }
   }

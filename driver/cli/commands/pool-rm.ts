@@ -27,6 +27,7 @@ export const poolRm = defineCommand({
     } finally {
       await held.release(isEmpty);
     }
+    machines.sort();
     output.say(`Successfully removed ${[...machines, `pool "${name}"`].join(', ')}`);
     if (output.style.json) output.json({ name, machines, removed: true });
     return EXIT.ok;
