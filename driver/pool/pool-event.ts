@@ -26,6 +26,7 @@ export type PoolEvent =
     }
   /** One machine more would be beyond the limit. */
   | { readonly event: 'full'; readonly memoryMb: number; readonly memoryLimitMb: number }
+  | { readonly event: 'trouble'; readonly error: unknown; readonly retrySeconds: number }
   | { readonly event: 'stopping' };
 
 /** One line for people. */
@@ -47,13 +48,17 @@ export function describeEvent(event: PoolEvent): string {
       return `${event.machine}: removed`;
     case 'gone':
       return `${event.machine}: has been removed by somebody`;
-    case 'failed': {
-      const { message } = event.error as Error;
-      return `${event.machine}: cannot ${event.doing} it, trying again in ${event.retrySeconds} s: ${message}`;
-    }
+    case 'failed':
+      return `${event.machine}: cannot ${event.doing} it, trying again in ${event.retrySeconds} s: ${textOf(event.error)}`;
+    case 'trouble':
+      return `Cannot look after the pool, trying again in ${event.retrySeconds} s: ${textOf(event.error)}`;
     case 'full':
       return `No more machines: they take ${event.memoryMb} of ${event.memoryLimitMb} MB`;
     case 'stopping':
       return 'Stopping';
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

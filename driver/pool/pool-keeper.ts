@@ -59,9 +59,18 @@ export class PoolKeeper {
 
   /** Keeps the pool until the signal is aborted and what was being created is undone. Ready machines stay. */
   async run(signal: AbortSignal): Promise<void> {
+    const trouble = new BackOff();
     while (!signal.aborted) {
-      await this.#look(signal);
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      let pauseMs = LOOK_EVERY_MS;
+      try {
+        await this.#look(signal);
+        trouble.succeed();
+      } catch (error) {
+        // The store cannot be read or written just now.
+        pauseMs = trouble.fail(performance.now());
+        this.#tell({ event: 'trouble', error, retrySeconds: pauseMs / 1000 });
+      }
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
     await Promise.all([...this.#creating.values(), ...this.#removing.values()]);
   }
@@ -71,11 +80,14 @@ export class PoolKeeper {
     const members = listMembers(this.#store, this.#plan.pool);
     const underWay = new Set(this.#creating.keys());
     this.#tellChanges(members);
+    const fixedMiB = this.#costOf(members.filter(({ name, state }) => state === 'taken' || underWay.has(name)));
+    const { size, memoryLimitMiB, origin } = this.#plan;
+    const most = Math.min(size, Math.floor((memoryLimitMiB - fixedMiB) / origin.costMiB));
     const good: string[] = [];
     for (const member of members) {
       const { name, state } = member;
       if (state === 'ready') {
-        const fault = await this.#faultOf(member, good.length);
+        const fault = good.length < most ? await this.#faultOf(member) : 'there are more than there should be';
         if (fault === undefined) good.push(name);
         else this.#retire(name, fault);
       } else if (state !== 'taken' && !underWay.has(name)) this.#remove(name);
@@ -85,11 +97,14 @@ export class PoolKeeper {
   }
 
   /** Why a ready machine cannot stay. */
-  async #faultOf({ name, origin }: PoolMember, goodOnes: number): Promise<string | undefined> {
+  async #faultOf({ name, origin }: PoolMember): Promise<string | undefined> {
     if (origin?.key !== this.#plan.origin.key) return 'it was made with other options';
     if (!(await this.#work.isRunning(name))) return 'it does not run';
-    if ((this.#health.get(name)?.failures ?? 0) >= FAILURES) return 'its Docker does not answer';
-    return goodOnes < this.#plan.size ? undefined : 'there are enough';
+    return (this.#health.get(name)?.failures ?? 0) < FAILURES ? undefined : 'its Docker does not answer';
+  }
+
+  #costOf(members: readonly PoolMember[]): number {
+    return members.reduce((sum, { origin }) => sum + (origin?.costMiB ?? this.#plan.origin.costMiB), 0);
   }
 
   #retire(name: string, reason: string): void {
@@ -117,7 +132,7 @@ export class PoolKeeper {
   #createMissing(count: number, members: readonly PoolMember[], signal: AbortSignal): void {
     const { pool, size, parallel, memoryLimitMiB, origin } = this.#plan;
     // Machines that are being created or removed are among the members, as unfinished ones.
-    let usedMiB = members.reduce((sum, member) => sum + (member.origin?.costMiB ?? origin.costMiB), 0);
+    let usedMiB = this.#costOf(members);
     for (let missing = size - count; missing > 0; missing--) {
       const isFull = usedMiB + origin.costMiB > memoryLimitMiB;
       if (isFull && !this.#isFull) this.#tell({ event: 'full', memoryMb: usedMiB, memoryLimitMb: memoryLimitMiB });

@@ -111,6 +111,6 @@ function tellEvent(output: CommandOutput, event: PoolEvent): void {
     output.say(describeEvent(event));
     return;
   }
-  const readable = event.event === 'failed' ? { ...event, error: describeFailure(event.error) } : event;
+  const readable = 'error' in event ? { ...event, error: describeFailure(event.error) } : event;
   output.print(JSON.stringify({ at: new Date().toISOString(), ...readable }));
 }

@@ -243,3 +243,16 @@ describe('pool rm', () => {
     expect((await hyperkit(['pool', 'rm', '-y', 'ci'])).code).toBe(4);
   });
 });
+
+test('doctor tells of a pool that nobody keeps', async () => {
+  putPool('ci');
+  await putMachine('ci-000001', 'ready');
+  const { findings } = JSON.parse((await hyperkit(['doctor', '--json'])).stdout) as { findings: unknown };
+  expect(findings).toContainEqual({
+    subject: 'pool ci',
+    level: 'warn',
+    text: 'nobody keeps it; 1 machines of it are ready, 0 unfinished',
+    mend: 'hyperkit pool rm -y ci',
+    fixable: false,
+  });
+});

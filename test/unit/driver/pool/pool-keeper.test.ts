@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { DriverError } from '../../../../driver/errors';
 import { CreateRefused } from '../../../../driver/host/create-host';
 import type { PoolEvent } from '../../../../driver/pool/pool-event';
@@ -169,6 +170,20 @@ describe('what is not as it should be', () => {
     expect(machines.store.has(name)).toBe(true);
   });
 
+  test('a store that cannot be read for a while is looked at again', async () => {
+    const machines = machinesOf();
+    const keeper = keep(machines, { size: 1 });
+    await keeper.has('ready');
+    const folder = path.join(machines.store.path, 'machines');
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, '');
+    await keeper.has('trouble');
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    machines.off.add(inState(machines, 'ready')[0] ?? '');
+    await keeper.has('ready', 2);
+  });
+
   test('a removal that fails is tried again, and counts meanwhile', async () => {
     const machines = machinesOf();
     let failures = 1;
@@ -224,13 +239,23 @@ describe('one keeper after the other', () => {
       before.map(() => 'it was made with other options'),
     );
     await second.stop();
-    const third = keep(machines, { origin: { key: 'others', costMiB: 1500 }, size: 2, memoryLimitMiB: 4500 });
+    const third = keep(machines, { origin: { key: 'others', costMiB: 1500 }, size: 2 });
     await third.has('ready');
     await third.stop();
     const fourth = keep(machines, { origin: { key: 'others', costMiB: 1500 }, size: 1 });
     await fourth.has('retired');
     await until('one is left', () => machines.store.list().length === 1);
-    expect(fourth.events('retired')).toMatchObject([{ reason: 'there are enough' }]);
+    await fourth.stop();
+    moveMark(machines.store.folderOf(machines.store.list()[0] ?? ''), 'taken');
+    const fifth = keep(machines, { origin: { key: 'others', costMiB: 1500 }, memoryLimitMiB: 4500 });
+    await fifth.has('ready', 2);
+    await fifth.stop();
+    // A lower limit holds from the start.
+    const sixth = keep(machines, { origin: { key: 'others', costMiB: 1500 }, memoryLimitMiB: 3000 });
+    await sixth.has('removed');
+    await settles();
+    expect([inState(machines, 'taken').length, inState(machines, 'ready').length]).toEqual([1, 1]);
+    expect(fourth.events('retired')).toMatchObject([{ reason: 'there are more than there should be' }]);
   });
 });
 
