@@ -133,7 +133,7 @@ export class PoolKeeper {
     const { pool, size, parallel, memoryLimitMiB, origin } = this.#plan;
     // Machines that are being created or removed are among the members, as unfinished ones.
     let usedMiB = this.#costOf(members);
-    for (let missing = size - count; missing > 0; missing--) {
+    for (let missing = size - count; missing > 0 && !signal.aborted; missing--) {
       const isFull = usedMiB + origin.costMiB > memoryLimitMiB;
       if (isFull && !this.#isFull) this.#tell({ event: 'full', memoryMb: usedMiB, memoryLimitMb: memoryLimitMiB });
       this.#isFull = isFull;
