@@ -13,10 +13,15 @@ const LOOK_EVERY_MS = 500;
 const ASK_EVERY_MS = 30_000;
 const ASK_AGAIN_MS = 5_000;
 const FAILURES = 2;
+
+export interface CreateDeadlines {
+  readonly createMs: number;
+  /** After this a create that was told to end is left to itself, and its machine is removed. */
+  readonly undoMs: number;
+}
+
 /** Booting under emulation takes minutes, and the first machine may have to download its ISO. */
-const CREATE_MS = 20 * 60_000;
-/** Beyond that a create that was told to end is left to itself, and its machine is removed. */
-const UNDO_MS = 60_000;
+const DEADLINES: CreateDeadlines = { createMs: 20 * 60_000, undoMs: 60_000 };
 
 /** What a keeper keeps. */
 export interface PoolPlan {
@@ -39,6 +44,7 @@ export class PoolKeeper {
   readonly #plan: PoolPlan;
   readonly #work: PoolWork;
   readonly #tell: (event: PoolEvent) => void;
+  readonly #deadlines: CreateDeadlines;
   readonly #backOff = new BackOff();
   /** Work under way, by name of the machine. */
   readonly #creating = new Map<string, Promise<void>>();
@@ -50,11 +56,18 @@ export class PoolKeeper {
   #known: Map<string, PoolMember['state']> | undefined;
   #isFull = false;
 
-  constructor(store: MachineStore, plan: PoolPlan, work: PoolWork, tell: (event: PoolEvent) => void) {
+  constructor(
+    store: MachineStore,
+    plan: PoolPlan,
+    work: PoolWork,
+    tell: (event: PoolEvent) => void,
+    deadlines = DEADLINES,
+  ) {
     this.#store = store;
     this.#plan = plan;
     this.#work = work;
     this.#tell = tell;
+    this.#deadlines = deadlines;
   }
 
   /** Keeps the pool until the signal is aborted and what was being created is undone. Ready machines stay. */
@@ -171,11 +184,11 @@ export class PoolKeeper {
   }
 
   async #createInTime(name: string, signal: AbortSignal): Promise<void> {
-    const deadline = openDeadline(CREATE_MS, signal);
+    const deadline = openDeadline(this.#deadlines.createMs, signal);
     let timer: NodeJS.Timeout | undefined;
     const neverUndone = new Promise<never>((_resolve, reject) => {
       deadline.signal.addEventListener('abort', () => {
-        timer = setTimeout(() => reject(deadline.signal.reason), UNDO_MS);
+        timer = setTimeout(() => reject(deadline.signal.reason), this.#deadlines.undoMs);
       });
     });
     try {

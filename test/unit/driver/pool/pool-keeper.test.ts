@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DriverError } from '../../../../driver/errors';
 import { CreateRefused } from '../../../../driver/host/create-host';
 import type { PoolEvent } from '../../../../driver/pool/pool-event';
-import { PoolKeeper, type PoolPlan } from '../../../../driver/pool/pool-keeper';
+import { type CreateDeadlines, PoolKeeper, type PoolPlan } from '../../../../driver/pool/pool-keeper';
 import { layMark, moveMark, readMark } from '../../../../driver/pool/pool-mark';
 import { layUnfinished, listMembers } from '../../../../driver/pool/pool-members';
 import { holdPool, poolFolder } from '../../../../driver/pool/pool-record';
@@ -16,13 +16,13 @@ const ORIGIN = { key: 'options', costMiB: 1000 };
 const PLAN: PoolPlan = { pool: 'ci', size: 2, parallel: 4, memoryLimitMiB: 3500, origin: ORIGIN };
 
 /** A keeper at work, and what it told. */
-function keep(machines: FakeMachines, change: Partial<PoolPlan> = {}) {
-  mkdirSync(poolFolder(machines.store.path, 'ci'), { recursive: true });
+function keep(machines: FakeMachines, change: Partial<PoolPlan> = {}, deadlines?: CreateDeadlines) {
+  const { store } = machines;
+  mkdirSync(poolFolder(store.path, 'ci'), { recursive: true });
   const told: PoolEvent[] = [];
   const ending = new AbortController();
-  const done = new PoolKeeper(machines.store, { ...PLAN, ...change }, machines, (event) => told.push(event)).run(
-    ending.signal,
-  );
+  const tell = (event: PoolEvent): void => void told.push(event);
+  const done = new PoolKeeper(store, { ...PLAN, ...change }, machines, tell, deadlines).run(ending.signal);
   const keeper = {
     told,
     stop: async () => {
@@ -152,6 +152,22 @@ describe('what is not as it should be', () => {
     machines.onCreate = undefined;
     await keeper.has('ready');
     await until('the failed ones are gone', () => machines.store.list().length === 1);
+    expect(readdirSync(poolFolder(machines.store.path, 'ci'))).toEqual([]);
+  });
+
+  test('a create that hangs is ended, at last without its help, and its memory returned', async () => {
+    const machines = machinesOf();
+    machines.onCreate = async (name) => {
+      machines.put(name);
+      await new Promise(() => undefined);
+    };
+    const only = { size: 1, memoryLimitMiB: 1000 };
+    const keeper = keep(machines, only, { createMs: 300, undoMs: 300 });
+    await keeper.has('failed');
+    expect(keeper.events('failed')).toMatchObject([{ doing: 'create', error: { message: 'no answer within 0.3 s' } }]);
+    machines.onCreate = undefined;
+    await keeper.has('ready');
+    expect([machines.mostMachines, machines.store.list().length]).toEqual([1, 1]);
     expect(readdirSync(poolFolder(machines.store.path, 'ci'))).toEqual([]);
   });
 
