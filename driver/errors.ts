@@ -32,7 +32,10 @@ export type DriverErrorCode =
   | 'HK_DOCKER_UNREACHABLE'
   | 'HK_SWARM_UNKNOWN'
   | 'HK_SWARM_EXISTS'
-  | 'HK_SWARM_FAILED';
+  | 'HK_SWARM_FAILED'
+  | 'HK_POOL_UNKNOWN'
+  | 'HK_POOL_BUSY'
+  | 'HK_POOL_EMPTY';
 
 /** What the driver throws; the message is shown to the user by docker-machine as it is. */
 export class DriverError extends Error {

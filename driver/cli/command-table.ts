@@ -45,6 +45,10 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry('swarm ls', 'list swarms', async () => (await import('./commands/swarm-ls')).swarmLs),
   entry('swarm rm', 'delete swarms with their machines', async () => (await import('./commands/swarm-rm')).swarmRm),
+  entry('pool run', 'keep Docker hosts ready to be taken', async () => (await import('./commands/pool-run')).poolRun),
+  entry('pool take', 'take a ready Docker host', async () => (await import('./commands/pool-take')).poolTake),
+  entry('pool ls', 'list pools', async () => (await import('./commands/pool-ls')).poolLs),
+  entry('pool rm', 'delete a pool that nobody keeps', async () => (await import('./commands/pool-rm')).poolRm),
   entry(
     'doctor',
     'what can run virtual machines on this host, measured',

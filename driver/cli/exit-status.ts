@@ -6,10 +6,12 @@ export const EXIT = {
   usage: 2,
   /** `create` was refused before anything existed. */
   refused: 3,
-  /** There is no such machine or swarm. */
+  /** There is no such machine, swarm or pool. */
   unknownMachine: 4,
-  /** Another command is working on the machine. */
+  /** Another command is working on the machine, or keeps the pool. */
   busy: 5,
+  /** No machine of a pool became ready in time. */
+  poolEmpty: 6,
   /** 128 + SIGINT, as shells count. */
   interrupted: 130,
 } as const;
@@ -25,9 +27,13 @@ export function exitStatusOf(error: unknown): number {
       return EXIT.usage;
     case 'HK_MACHINE_UNKNOWN':
     case 'HK_SWARM_UNKNOWN':
+    case 'HK_POOL_UNKNOWN':
       return EXIT.unknownMachine;
     case 'HK_MACHINE_BUSY':
+    case 'HK_POOL_BUSY':
       return EXIT.busy;
+    case 'HK_POOL_EMPTY':
+      return EXIT.poolEmpty;
     case 'HK_CLIENT_GONE':
       return EXIT.interrupted;
     default:

@@ -31,3 +31,10 @@ export function oneSwarmName(verb: string, operands: readonly string[], otherwis
   if (name !== undefined && more.length === 0) return name;
   throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of one swarm; "hyperkit swarm ls" lists them`);
 }
+
+/** The pool that a verb works on. @throws DriverError HK_USAGE when it is given several, or none and there is no default */
+export function onePoolName(verb: string, operands: readonly string[], otherwise?: string): string {
+  const [name = otherwise, ...more] = operands;
+  if (name !== undefined && more.length === 0) return name;
+  throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of one pool; "hyperkit pool ls" lists them`);
+}

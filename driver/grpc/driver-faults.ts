@@ -38,6 +38,9 @@ const OF_THE_DRIVER: Readonly<Record<DriverErrorCode, Fault>> = {
   HK_SWARM_UNKNOWN: fault(status.NOT_FOUND, 'check the name'),
   HK_SWARM_EXISTS: fault(status.ALREADY_EXISTS, 'take another name, or remove the swarm first'),
   HK_SWARM_FAILED: fault(status.ABORTED, "read Docker's words in the text"),
+  HK_POOL_UNKNOWN: fault(status.NOT_FOUND, 'check the name'),
+  HK_POOL_BUSY: fault(status.ABORTED, 'end the process that the text names'),
+  HK_POOL_EMPTY: fault(status.RESOURCE_EXHAUSTED, 'try again when machines have been removed'),
 };
 
 /** Everything that a call of the driver's service can fail with. */

@@ -14,8 +14,9 @@ const STATUSES: Readonly<Record<keyof typeof EXIT, string>> = {
   failed: 'failed; also: it is already so',
   usage: 'wrong words or options, nothing was done',
   refused: 'create was refused before anything existed',
-  unknownMachine: 'there is no such machine',
-  busy: 'another command works on the machine',
+  unknownMachine: 'there is no such machine, swarm or pool',
+  busy: 'another command works on the machine or the pool',
+  poolEmpty: 'no machine of the pool became ready in time',
   interrupted: 'interrupted',
 };
 

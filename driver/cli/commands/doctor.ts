@@ -2,6 +2,7 @@ import path from 'node:path';
 import { checkHost } from '../../doctor/check-host';
 import { checkHypervisors } from '../../doctor/check-hypervisors';
 import { checkImages } from '../../doctor/check-images';
+import { checkPools } from '../../doctor/check-pools';
 import { checkStore } from '../../doctor/check-store';
 import { checkSwarms } from '../../doctor/check-swarms';
 import { checkWarm } from '../../doctor/check-warm';
@@ -33,6 +34,7 @@ export const doctor = defineCommand({
       checkWarm(),
       checkStore(store),
       checkSwarms(store, programsDir),
+      checkPools(store),
     ]);
     const results: Result[] = [];
     for (const finding of groups.flat()) results.push(fix ? await tryFix(finding) : toResult(finding));
