@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { SerialLine } from '../console/serial-line';
 import { EngineError } from '../errors';
@@ -8,6 +8,7 @@ import { isResuming } from '../hypervisors/suspendable';
 import { isWarm } from '../hypervisors/warm-starts';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
+import { syncFolder } from '../storage/atomic-file';
 import { MACHINE_FILES } from './machine-files';
 import type { MachineNetwork } from './machine-network';
 import { newIdentity } from './new-identity';
@@ -101,7 +102,8 @@ async function restoreVm(supervision: Supervision): Promise<RunningVm> {
   const identity = newIdentity(spec, network.macAddress, warm.authorizedKeys);
   const { vm, facts } = await hypervisor.warm.restore(spec, { console, cable: network.cable }, saved, identity);
   // Here and not by who launched it, whom a crash may keep from it: from now on there is a user's data on the disk.
-  rmSync(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
+  await rm(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
+  await syncFolder(spec.stateDir);
   log(`restored from ${warm.image}; ${[...facts].map(([key, value]) => `${key} ${value}`).join(', ')}`);
   return vm;
 }
