@@ -125,7 +125,8 @@ function requireCable({ cable }: Attachments): void {
 async function haltOf(vm: QemuVm): Promise<never> {
   return await new Promise((_resolve, reject) => {
     vm.onRunState(({ notice }) => {
-      if (notice !== undefined) reject(Object.assign(new Error('the disk of this computer is full'), { code: 'ENOSPC' }));
+      if (notice !== undefined)
+        reject(Object.assign(new Error('the disk of this computer is full'), { code: 'ENOSPC' }));
     });
   });
 }
