@@ -62,7 +62,7 @@ export interface WarmStarts {
   save(spec: VmSpec, attachments: Attachments, saved: SavedGuest): Promise<void>;
   /**
    * Starts a copy and resolves when it is a machine of its own.
-   * @throws EngineError HK_RESTORE_FAILED; nothing is left of it then.
+   * @throws EngineError HK_RESTORE_FAILED, HK_DISK_FAILED when this computer's disk is full; nothing is left of it then.
    */
   restore(spec: VmSpec, attachments: Attachments, saved: SavedGuest, identity: GuestIdentity): Promise<RestoredVm>;
 }

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { SerialLine } from '../console/serial-line';
 import { EngineError } from '../errors';
@@ -9,6 +9,7 @@ import { isWarm } from '../hypervisors/warm-starts';
 import { newIdentity } from '../identity/new-identity';
 import type { PortPublisher } from '../ports/port-publisher';
 import type { VmSpec } from '../spec/vm-spec';
+import { syncFolder } from '../storage/atomic-file';
 import { MACHINE_FILES } from './machine-files';
 import type { MachineNetwork } from './machine-network';
 import { openPublishedPorts } from './published-ports';
@@ -101,7 +102,8 @@ async function restoreVm(supervision: Supervision): Promise<RunningVm> {
   const identity = newIdentity(spec, network.macAddress, warm);
   const { vm, facts } = await hypervisor.warm.restore(spec, { console, cable: network.cable }, saved, identity);
   // Here and not by who launched it, whom a crash may keep from it: from now on there is a user's data on the disk.
-  rmSync(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
+  await rm(path.join(spec.stateDir, MACHINE_FILES.unfinishedClone), { force: true });
+  await syncFolder(spec.stateDir);
   const keys = Object.entries(identity.hostKeys).map(([type, { fingerprint }]) => `hostkey-${type} ${fingerprint}`);
   const told = [...facts].map(([key, value]) => `${key} ${value}`);
   log(`restored from ${warm.image}; ${[...keys, ...told].join(', ')}`);

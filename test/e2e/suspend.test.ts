@@ -1,10 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectMachine } from '../../driver/grpc/client';
+import { guestClock } from '../support/guest-clock';
 import { BUSYBOX, listeningOn, missingForMachines, Store, which } from '../support/machines';
 import { buildPeer, describeWith, PROJECT } from '../support/peers';
 import { type Outcome, run } from '../support/run';
@@ -94,7 +93,7 @@ describeWith(
       const started = await dockerMachine('start', NAME);
       if (started.code !== 0) throw new Error(started.output);
       expect(started.output).toContain('Resuming the virtual machine...');
-      const { offMs, tookMs } = await guestClock();
+      const { offMs, tookMs } = await guestClock(store, NAME);
       tell(
         `${Math.round(size / 1e6)} MB, suspend ${suspended.seconds.toFixed(1)} s, ` +
           `docker-machine start ${started.seconds.toFixed(1)} s, clock ${offMs.toFixed(1)} ms off (±${(tookMs / 2).toFixed(1)})`,
@@ -110,6 +109,36 @@ describeWith(
       expect(await inGuest('docker exec counter ping -c 1 -W 20 192.168.65.1')).toContain('1 packets received');
       await typesOnConsole();
       expect(await store.machine(['resume', NAME])).toMatchObject({ code: 0 });
+    });
+
+    test('this computer was switched off meanwhile: what lies around of its last boot stops nobody, and it goes on', async () => {
+      const before = { boot: await bootId(), count: await counts() };
+      await store.succeed(['suspend', NAME]);
+      // The pids of the last boot belong to other programs now, and those must live.
+      const stranger = spawn('sleep', ['300'], { stdio: 'ignore' });
+      const state = JSON.parse(readFileSync(file('machine-state.json'), 'utf8')) as object;
+      const last = { pid: stranger.pid, startTime: '1', bootId: '00000000-0000-4000-8000-000000000000' };
+      writeFileSync(file('machine-state.json'), JSON.stringify({ ...state, ...last }));
+      for (const claim of readdirSync(store.folder(NAME)).filter((name) => name.startsWith('machine-claim.'))) {
+        writeFileSync(file(claim), JSON.stringify(last));
+      }
+      writeFileSync(file('hyperkit.pid'), String(stranger.pid));
+      writeFileSync(file('hyperkit.lock'), JSON.stringify(last));
+      const listenAndDie =
+        'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+      for (const socket of ['control.sock', 'console.sock']) {
+        spawnSync(process.execPath, ['-e', listenAndDie, file(socket)]);
+        expect(statSync(file(socket)).isSocket()).toBe(true);
+      }
+      try {
+        expect(await status()).toBe('Saved');
+        await store.succeed(['start', NAME]);
+        expect(await bootId()).toBe(before.boot);
+        expect(await counts()).toBeGreaterThanOrEqual(before.count);
+        expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+      } finally {
+        stranger.kill('SIGKILL');
+      }
     });
 
     test('its process is killed in the middle: it boots, with its data', async () => {
@@ -172,23 +201,6 @@ describeWith(
       await store.succeed(['rm', '-y', NAME]);
       expect(store.machines()).toEqual([]);
     });
-
-    /** By how much the guest's clock is off, from the quickest of several looks over one SSH session. */
-    async function guestClock(): Promise<{ readonly offMs: number; readonly tookMs: number }> {
-      const child = spawn(store.client, ['ssh', NAME, 'bash'], { env: store.env, stdio: ['pipe', 'pipe', 'inherit'] });
-      const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-      let best = { offMs: 0, tookMs: Number.POSITIVE_INFINITY };
-      for (let look = 0; look < 10; look++) {
-        const askedMs = Date.now();
-        child.stdin.write('echo $EPOCHREALTIME\n');
-        const guestMs = Number((await lines.next()).value) * 1000;
-        const tookMs = Date.now() - askedMs;
-        if (tookMs < best.tookMs) best = { offMs: guestMs - askedMs - tookMs / 2, tookMs };
-      }
-      child.stdin.end();
-      await once(child, 'close');
-      return best;
-    }
 
     async function typesOnConsole(): Promise<void> {
       const machine = connectMachine(store.folder(NAME));

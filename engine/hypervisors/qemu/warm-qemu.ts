@@ -2,6 +2,7 @@ import { closeSync, openSync, statSync, truncateSync, writeFileSync } from 'node
 import path from 'node:path';
 import { EngineError } from '../../errors';
 import type { VmSpec } from '../../spec/vm-spec';
+import { isDiskFull } from '../../storage/write-failure';
 import type { Attachments } from '../hypervisor';
 import { IdentityChannel } from '../identity-channel';
 import type { Surroundings } from '../surroundings';
@@ -15,6 +16,7 @@ import {
   type WarmStarts,
 } from '../warm-starts';
 import { SAVED_FD } from './arguments';
+import { boardDigest } from './board-digest';
 import type { RequireQemu, UsableQemu } from './prepare-qemu';
 import { type QemuVm, startQemuVm } from './qemu-vm';
 import { receiveState, synced } from './state-stream';
@@ -34,7 +36,8 @@ export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundi
       const { build, accelerator } = await requireQemu({ name: 'of a warm image', accelerator: choice });
       const { size, mtimeMs } = statSync(build.program);
       const program = `${build.program} ${size} ${mtimeMs}`;
-      return { engine: `qemu ${build.version}`, program, accelerator, cpu: guestCpu(accelerator) };
+      const board = boardDigest(accelerator, 'restored');
+      return { engine: `qemu ${build.version}`, program, accelerator, board, cpu: guestCpu(accelerator) };
     },
 
     async save(spec, attachments, { folder, deadlineMs }) {
@@ -67,7 +70,8 @@ export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundi
       } catch (cause) {
         surroundings.signal?.throwIfAborted();
         const text = `cannot restore machine "${spec.name}" from ${saved.folder}: ${(cause as Error).message}`;
-        throw new EngineError('HK_RESTORE_FAILED', text, { cause });
+        const code = isDiskFull((cause as Error).cause) ? 'HK_DISK_FAILED' : 'HK_RESTORE_FAILED';
+        throw new EngineError(code, text, { cause });
       }
     },
   };
@@ -89,7 +93,7 @@ async function restoreCopy(
       await vm.resume();
       facts = await channel.impart(identity);
     };
-    await within(deadlineMs, 'it took too long', become());
+    await within(deadlineMs, 'it took too long', Promise.race([become(), haltOf(vm)]));
   };
   const guest = { memory: path.join(folder, SAVED_MEMORY), role: 'copy', generation: identity.generation } as const;
   const savedFd = openSync(path.join(folder, SAVED_DEVICES), 'r');
@@ -115,6 +119,16 @@ function identityChannel(vm: QemuVm): IdentityChannel {
 
 function requireCable({ cable }: Attachments): void {
   if (cable === undefined) throw new Error("only guests in a network of ours can be saved, not those in QEMU's own");
+}
+
+/** Rejects when the guest is halted because nothing more can be written to its disk: no fault of what it was saved in. */
+async function haltOf(vm: QemuVm): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    vm.onRunState(({ notice }) => {
+      if (notice !== undefined)
+        reject(Object.assign(new Error('the disk of this computer is full'), { code: 'ENOSPC' }));
+    });
+  });
 }
 
 /** Rejects with the signal's reason. */
