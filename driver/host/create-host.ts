@@ -36,7 +36,7 @@ export interface CreateOptions {
   readonly onPhase: (phase: CreatePhase) => void;
 }
 
-/** Phases of a create, in their order: before anything exists, the virtual machine, Docker's set-up, its proof. */
+/** Phases of a create, in their order: before anything exists, the virtual machine, Docker's set-up if it still needs one, its proof. */
 export type CreatePhase = 'check' | 'create' | 'provision' | 'verify';
 
 /** A create that was refused before anything of the machine existed. */
@@ -85,8 +85,8 @@ export async function createHost(
       onPhase('create');
       const isSetUp = await createMachine(machine, paths, certify, signal);
       await machine.save();
-      onPhase('provision');
       if (!isSetUp) {
+        onPhase('provision');
         const change = await setUpDocker(machine, await certify(await driver.getIP()), signal);
         logger.debug(`Docker in the guest was ${change}`);
       }

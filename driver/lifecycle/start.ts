@@ -133,7 +133,8 @@ export async function launchPrepared(
   }
 }
 
-async function launch(
+/** Starts the machine process and returns when the guest runs. */
+export async function launch(
   context: MachineContext,
   { spec }: PreparedMachine,
   { launchMs }: LaunchPatience,

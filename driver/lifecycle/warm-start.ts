@@ -16,7 +16,7 @@ import type { InstalledIso } from '../iso/resolve';
 import { planWarm } from '../warm/plan-warm';
 import { type MachineContext, machineProgram } from './machine-context';
 import { diskBytes } from './machine-size';
-import { type LaunchPatience, launchPrepared, type PreparedMachine } from './start';
+import { type LaunchPatience, launch, launchPrepared, type PreparedMachine } from './start';
 
 /** Restoring takes a second; on a host that is busy with eight of them several. Longer and booting is the better way. */
 const RESTORE_PATIENCE: LaunchPatience = { launchMs: 50_000, sshMs: 30_000 };
@@ -129,7 +129,9 @@ async function restore(
     await copyDisk(`${image}/${SAVED_DISK}`, paths.dataDisk, signal);
     const docker = await offer?.prepare(endpoint.address);
     const warm = { image, authorizedKeys: publicKeyLine, docker };
-    await launchPrepared(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
+    // By the guest's own word its SSH server listens; whoever made the offer is going to ask its Docker.
+    const enter = docker === undefined ? launchPrepared : launch;
+    await enter(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
     offer?.onTaken();
     logger.info(`Restored from a warm image in ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   } catch (error) {
