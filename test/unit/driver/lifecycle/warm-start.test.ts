@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import path from 'node:path';
 import { emptyConfig } from '../../../../driver/config/driver-config';
 import { machinePaths } from '../../../../driver/config/machine-paths';
+import type { DockerOffer } from '../../../../driver/contract/machine-driver';
 import type { InstalledIso } from '../../../../driver/iso/resolve';
 import type { MachineContext } from '../../../../driver/lifecycle/machine-context';
 import { discardUnfinishedClone, prepareMachine } from '../../../../driver/lifecycle/start';
@@ -44,7 +45,7 @@ beforeEach(() => {
   Object.assign(config, { Engine: 'qemu', Accel: 'tcg', Warm: 'require' });
   const paths = machinePaths(config);
   mkdirSync(paths.directory, { recursive: true });
-  writeFileSync(paths.iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '1\n' }));
+  writeFileSync(paths.iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '2\n' }));
   iso = { path: paths.iso, version: undefined, source: undefined };
   context = {
     config,
@@ -60,9 +61,28 @@ afterEach(async () => {
   process.env = { ...environment };
 });
 
-async function warmStart(): Promise<WarmStart> {
+async function warmStart(offer?: DockerOffer): Promise<WarmStart> {
   const { publicKeyLine } = await ensureSshKey(context.paths.sshKey);
-  return await tryWarmStart(context, await prepareMachine(context), iso, { publicKeyLine, offer: undefined });
+  return await tryWarmStart(context, await prepareMachine(context), iso, { publicKeyLine, offer });
+}
+
+/** An offer that counts. */
+function someOffer(): DockerOffer & { readonly addresses: readonly string[]; readonly taken: () => number } {
+  const file = path.join(context.paths.directory, 'some.pem');
+  writeFileSync(file, '-----BEGIN CERTIFICATE-----\n');
+  const addresses: string[] = [];
+  let taken = 0;
+  return {
+    addresses,
+    taken: () => taken,
+    async prepare(address) {
+      addresses.push(address);
+      return { ca: file, certificate: file, key: file, profile: 'DOCKER_TLS=auto\n' };
+    },
+    onTaken() {
+      taken++;
+    },
+  };
 }
 
 const living = (): number[] =>
@@ -95,6 +115,21 @@ test('what is required and not there is made first; a guest that takes no identi
   expect(words).toContain('Making a warm image first...');
   expect(words).toContain('Restoring the virtual machine...');
   expectNoTrace();
+});
+
+test('an offer for its Docker is made for its address, and taken by a machine that is restored', async () => {
+  const offer = someOffer();
+  expect(await warmStart(offer)).toEqual({ restored: true });
+  expect([offer.addresses, offer.taken()]).toEqual([[context.config.IPAddress], 1]);
+  expect(existsSync(context.paths.unfinishedClone)).toBe(false);
+});
+
+test('an offer is not taken by a machine that has to be booted', async () => {
+  await makeImageThatFails();
+  context.config.Warm = 'auto';
+  const offer = someOffer();
+  expect(await warmStart(offer)).toMatchObject({ restored: false });
+  expect([offer.addresses, offer.taken()]).toEqual([[context.config.IPAddress], 0]);
 });
 
 test('what is required and not possible is refused', async () => {

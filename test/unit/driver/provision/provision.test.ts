@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { checkEngineWishes, engineProfile } from '../../../../driver/provision/engine-profile';
+import { checkEngineWishes, engineProfile, isDefaultEngine } from '../../../../driver/provision/engine-profile';
 import { guestScript } from '../../../../driver/provision/guest-script';
 import { provisionGuest } from '../../../../driver/provision/provision-guest';
 
@@ -12,6 +12,12 @@ const FULL = {
   registryMirrors: ['https://mirror'],
   storageDriver: 'vfs',
 };
+
+test('any wish of its own keeps an engine from what an image’s runs with', () => {
+  expect(isDefaultEngine(WISHES)).toBe(true);
+  expect(isDefaultEngine({ ...WISHES, storageDriver: 'overlay2' })).toBe(true);
+  for (const [wish, value] of Object.entries(FULL)) expect(isDefaultEngine({ ...WISHES, [wish]: value })).toBe(false);
+});
 
 test('the profile is docker-machine’s, letter for letter', () => {
   expect(engineProfile(WISHES, 'hyperkit', 2376)).toBe(`
