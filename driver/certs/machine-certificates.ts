@@ -1,9 +1,8 @@
-import type { KeyObject } from 'node:crypto';
 import path from 'node:path';
 import type { AuthPaths } from '../host/host-options';
 import { issueCertificate } from './issue-certificate';
 import { CERTIFICATE_MODE, KEY_MODE, writePem } from './pem-file';
-import { exportRsaKey } from './rsa-key';
+import { exportServerKey, newServerKey } from './server-key';
 import { certificateOwner, type StoreCertificates } from './store-certificates';
 
 /** What the guest's Docker is given. */
@@ -25,19 +24,19 @@ export interface ServerIdentity {
  */
 export async function issueMachineCertificates(
   store: StoreCertificates,
-  serverKey: KeyObject,
   identity: ServerIdentity,
   folder: string,
   paths: Pick<AuthPaths, 'serverCert' | 'serverKey' | 'sans'>,
 ): Promise<ServerCredentials> {
   const { machineName, address } = identity;
+  const serverKey = newServerKey();
   const certificatePem = issueCertificate(
     serverKey,
     `${certificateOwner()}.${machineName}`,
     { kind: 'server', names: [...paths.sans, address, 'localhost'] },
     store.authority,
   );
-  const keyPem = exportRsaKey(serverKey);
+  const keyPem = exportServerKey(serverKey);
   const caPem = store.authority.certificatePem;
   await Promise.all([
     writePem(paths.serverKey, KEY_MODE, keyPem),

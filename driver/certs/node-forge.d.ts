@@ -13,6 +13,12 @@ declare module 'node-forge/lib/x509' {
 declare module 'node-forge/lib/asn1' {
   import type { asn1 as types } from 'node-forge';
 
-  const asn1: Pick<typeof types, 'toDer'>;
+  const asn1: Pick<typeof types, 'toDer' | 'fromDer'>;
   export = asn1;
+}
+declare module 'node-forge/lib/util' {
+  import type { util as types } from 'node-forge';
+
+  const util: Pick<typeof types, 'createBuffer'>;
+  export = util;
 }

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { DOCKER_PORT } from '../address/endpoint';
 import { issueMachineCertificates, type ServerCredentials } from '../certs/machine-certificates';
-import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates, type StoreCertificates } from '../certs/store-certificates';
 import type { FlagValues } from '../contract/create-flags';
 import type { Logger } from '../contract/logger';
@@ -62,9 +61,6 @@ export async function createHost(
   options: CreateOptions,
 ): Promise<StoredMachine> {
   const { signal, logger, onPhase } = options;
-  // Made while the rest goes on: it takes a processor's second at worst.
-  const serverKey = newRsaKey();
-  serverKey.catch(() => undefined);
   let machine: StoredMachine;
   let certificates: StoreCertificates;
   try {
@@ -77,7 +73,7 @@ export async function createHost(
   const paths = readAuthPaths(machine.document, store.path, machine.folder);
   const certify: Certify = async (address) => {
     const identity = { machineName: machine.name, address };
-    return await issueMachineCertificates(certificates, await serverKey, identity, machine.folder, paths);
+    return await issueMachineCertificates(certificates, identity, machine.folder, paths);
   };
   try {
     await machine.withLock(`hyperkit create ${machine.name}`, async () => {

@@ -1,5 +1,4 @@
 import { issueMachineCertificates } from '../certs/machine-certificates';
-import { newRsaKey } from '../certs/rsa-key';
 import { ensureStoreCertificates } from '../certs/store-certificates';
 import type { Logger } from '../contract/logger';
 import { refreshDockerContext } from '../docker/docker-context';
@@ -27,12 +26,9 @@ export async function renewCertificates(
   return await machine.withLock(`hyperkit regenerate-certs ${machine.name}`, async () => {
     const address = await driver.getIP();
     const paths = readAuthPaths(machine.document, store.path, machine.folder);
-    const [certificates, serverKey] = await Promise.all([
-      ensureStoreCertificates(paths, { logger, renewClient }),
-      newRsaKey(),
-    ]);
+    const certificates = await ensureStoreCertificates(paths, { logger, renewClient });
     const identity = { machineName: machine.name, address };
-    const credentials = await issueMachineCertificates(certificates, serverKey, identity, machine.folder, paths);
+    const credentials = await issueMachineCertificates(certificates, identity, machine.folder, paths);
     await refreshDockerContext(machine.name, await driver.getURL(), store.path, machine.folder);
     const change = await setUpDocker(machine, credentials, signal);
     await dockerAnswers(store, machine, signal);

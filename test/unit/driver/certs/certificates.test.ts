@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -18,6 +18,8 @@ const pathsIn = (store: string, sans: readonly string[] = []) => {
   mkdirSync(folderIn(store), { recursive: true });
   return readAuthPaths({ HostOptions: newHostOptions(store, 'dev', NO_WISHES, sans, '') }, store, folderIn(store));
 };
+/** The bits of a P-256 key: an uncompressed point. */
+const pointOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' }).subarray(-65);
 // Keys of 2048 bits take a second each where the processor is busy.
 jest.setTimeout(120_000);
 const heard: string[] = [];
@@ -65,13 +67,7 @@ test('OpenSSL accepts the chain, the purposes and the names', async () => {
   const store = temporaryFolder();
   const paths = pathsIn(store, ['docker.example', '192.0.2.7']);
   const certificates = await ensureStoreCertificates(paths, { logger });
-  await issueMachineCertificates(
-    certificates,
-    await newRsaKey(),
-    { machineName: 'dev', address: '127.65.1.2' },
-    folderIn(store),
-    paths,
-  );
+  await issueMachineCertificates(certificates, { machineName: 'dev', address: '127.65.1.2' }, folderIn(store), paths);
   const openssl = (...args: readonly string[]): string =>
     execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe' });
   const verify = (purpose: string, file: string): string =>
@@ -79,6 +75,14 @@ test('OpenSSL accepts the chain, the purposes and the names', async () => {
   expect(verify('sslserver', paths.serverCert)).toContain('OK');
   expect(verify('sslclient', paths.clientCert)).toContain('OK');
   expect(() => verify('sslserver', paths.clientCert)).toThrow();
+  expect(readFileSync(paths.serverKey, 'utf8')).toMatch(/^-----BEGIN EC PRIVATE KEY-----\n/);
+  expect(statSync(paths.serverKey).mode & 0o777).toBe(0o600);
+  const key = createHash('sha1')
+    .update(pointOf(new X509Certificate(readFileSync(paths.serverCert)).publicKey))
+    .digest();
+  expect(openssl('x509', '-in', paths.serverCert, '-noout', '-ext', 'subjectKeyIdentifier,keyUsage')).toMatch(
+    new RegExp(`Digital Signature, Key Agreement[^]*${key.toString('hex').toUpperCase().match(/../g)?.join(':')}`),
+  );
   // `<` is none of a PrintableString's characters, and Go minds.
   expect(openssl('asn1parse', '-in', paths.clientCert)).toMatch(/UTF8STRING +:.*\.<bootstrap>/);
   const names = openssl('x509', '-in', paths.serverCert, '-noout', '-ext', 'subjectAltName');
@@ -96,7 +100,7 @@ test('a TLS server and client with these certificates know each other, strangers
   const paths = pathsIn(store);
   const certificates = await ensureStoreCertificates(paths, { logger });
   const identity = { machineName: 'dev', address: '127.0.0.1' };
-  const server = await issueMachineCertificates(certificates, await newRsaKey(), identity, folderIn(store), paths);
+  const server = await issueMachineCertificates(certificates, identity, folderIn(store), paths);
   const listener = createServer(
     { ca: server.caPem, cert: server.certificatePem, key: server.keyPem, requestCert: true, rejectUnauthorized: true },
     (socket) => socket.end('hello'),
