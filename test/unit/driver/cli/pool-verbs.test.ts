@@ -101,6 +101,14 @@ describe('pool take', () => {
     expect(await taking).toMatchObject({ code: 0, stdout: 'ci-000001\n' });
   });
 
+  test('may be there before the pool is', async () => {
+    const taking = hyperkit(['pool', 'take', 'ci']);
+    await until('it runs', () => new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 500)));
+    putPool('ci');
+    await putMachine('ci-000001', 'ready');
+    expect(await taking).toMatchObject({ code: 0, stdout: 'ci-000001\n' });
+  });
+
   test('without a keeper it does not wait for long', async () => {
     putPool('ci');
     const outcome = await hyperkit(['pool', 'take', '--json', '--timeout', '1000', 'ci']);
@@ -111,7 +119,7 @@ describe('pool take', () => {
 
   test.each([
     { words: ['ghost'], code: 4, text: 'pool "ghost" does not exist' },
-    { words: ['../machines'], code: 4, text: 'does not exist' },
+    { words: ['../machines'], code: 2, text: 'cannot name a machine "../machines"' },
     { words: ['a', 'b'], code: 2, text: 'needs the name of one pool' },
     { words: ['--timeout', 'long', 'ci'], code: 2, text: 'cannot use --timeout' },
   ])('$words: status $code', async ({ words, code, text }) => {
