@@ -168,7 +168,7 @@ export class PoolKeeper {
       layUnfinished(this.#store, this.#plan.pool, name);
       this.#tell({ event: 'creating', machine: name });
       await this.#createInTime(name, signal);
-      layMark(folder, 'ready', this.#plan.origin);
+      layMark(folder, this.#plan.origin);
       dropUnfinished(this.#store, this.#plan.pool, name);
       this.#backOff.succeed();
       const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
