@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDeadline } from '../deadline-signal';
 import type { MachineStore } from '../store/machine-store';
@@ -72,6 +73,8 @@ export class PoolKeeper {
 
   /** Keeps the pool until the signal is aborted and what was being created is undone. Ready machines stay. */
   async run(signal: AbortSignal): Promise<void> {
+    // Every create and every question listens, so there may be many; each leaves again.
+    setMaxListeners(0, signal);
     const trouble = new BackOff();
     while (!signal.aborted) {
       let pauseMs = LOOK_EVERY_MS;
