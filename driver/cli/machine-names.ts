@@ -27,14 +27,19 @@ export function namedMachines(verb: string, operands: readonly string[]): readon
 
 /** The swarm that a verb works on. @throws DriverError HK_USAGE when it is given several, or none and there is no default */
 export function oneSwarmName(verb: string, operands: readonly string[], otherwise?: string): string {
-  const [name = otherwise, ...more] = operands;
-  if (name !== undefined && more.length === 0) return name;
-  throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of one swarm; "hyperkit swarm ls" lists them`);
+  return oneNameOf('swarm', verb, operands, otherwise);
 }
 
-/** The pool that a verb works on. @throws DriverError HK_USAGE when it is given several, or none and there is no default */
+/** The same of a pool. */
 export function onePoolName(verb: string, operands: readonly string[], otherwise?: string): string {
+  return oneNameOf('pool', verb, operands, otherwise);
+}
+
+function oneNameOf(kind: string, verb: string, operands: readonly string[], otherwise: string | undefined): string {
   const [name = otherwise, ...more] = operands;
   if (name !== undefined && more.length === 0) return name;
-  throw new DriverError('HK_USAGE', `"hyperkit ${verb}" needs the name of one pool; "hyperkit pool ls" lists them`);
+  throw new DriverError(
+    'HK_USAGE',
+    `"hyperkit ${verb}" needs the name of one ${kind}; "hyperkit ${kind} ls" lists them`,
+  );
 }

@@ -3,25 +3,26 @@ const LONGEST_MS = 60_000;
 
 /** How long to leave something alone that failed: a second, twice as long after each further failure, at most a minute. */
 export class BackOff {
-  #failures = 0;
+  #lastsMs = 0;
   #openMs = 0;
 
-  /** Answers how long it lasts, ms. */
+  /** Answers how long it lasts, ms. What fails while it lasts was begun before, and changes nothing. */
   fail(nowMs: number): number {
-    const lastsMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.#failures, 16));
-    this.#failures += 1;
-    this.#openMs = nowMs + lastsMs;
-    return lastsMs;
+    if (this.isOver(nowMs)) {
+      this.#lastsMs = Math.min(LONGEST_MS, Math.max(FIRST_MS, 2 * this.#lastsMs));
+      this.#openMs = nowMs + this.#lastsMs;
+    }
+    return this.#lastsMs;
   }
 
   succeed(): void {
-    this.#failures = 0;
+    this.#lastsMs = 0;
     this.#openMs = 0;
   }
 
   /** The last attempt failed. */
   get isFailing(): boolean {
-    return this.#failures > 0;
+    return this.#lastsMs > 0;
   }
 
   isOver(nowMs: number): boolean {

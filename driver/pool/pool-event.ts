@@ -35,7 +35,7 @@ export function describeEvent(event: PoolEvent): string {
     case 'started':
       return `Keeping ${event.size} of pool "${event.pool}" ready, with at most ${event.memoryLimitMb} MB: ${event.mostMachines} machines`;
     case 'adopted':
-      return `${event.machine}: ready since before`;
+      return `${event.machine}: taken over, ready`;
     case 'creating':
       return `${event.machine}: being created`;
     case 'ready':

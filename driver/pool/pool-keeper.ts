@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDeadline } from '../deadline-signal';
 import type { MachineStore } from '../store/machine-store';
@@ -72,6 +73,8 @@ export class PoolKeeper {
 
   /** Keeps the pool until the signal is aborted and what was being created is undone. Ready machines stay. */
   async run(signal: AbortSignal): Promise<void> {
+    // Every create and every question listens, so there may be many; each leaves again.
+    setMaxListeners(0, signal);
     const trouble = new BackOff();
     while (!signal.aborted) {
       let pauseMs = LOOK_EVERY_MS;
@@ -168,7 +171,7 @@ export class PoolKeeper {
       layUnfinished(this.#store, this.#plan.pool, name);
       this.#tell({ event: 'creating', machine: name });
       await this.#createInTime(name, signal);
-      layMark(folder, 'ready', this.#plan.origin);
+      layMark(folder, this.#plan.origin);
       dropUnfinished(this.#store, this.#plan.pool, name);
       this.#backOff.succeed();
       const seconds = Math.round((performance.now() - beganMs) / 100) / 10;

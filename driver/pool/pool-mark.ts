@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseJsonObject } from '../../engine/json-object';
 import { replaceSmallFile } from '../../engine/machine/machine-files';
 import { readSmallFile } from '../../engine/storage/small-file';
+import { unreadable } from './pool-record';
 
 /*
  * What a machine is to its pool is the name of one file in the machine's folder: pool-ready becomes pool-taken or
@@ -23,15 +24,15 @@ export interface PoolMark {
 }
 
 export interface MarkOrigin {
-  /** Of the options; see optionsKey. */
+  /** Digest of its options. */
   readonly key: string;
   /** What it counts for, MiB. */
   readonly costMiB: number;
 }
 
-/** Marks a machine that has no mark. Errors of the file system pass through. */
-export function layMark(folder: string, state: 'ready' | 'retired', origin: MarkOrigin): void {
-  replaceSmallFile(markPath(folder, state), `${JSON.stringify(origin)}\n`, 0o600);
+/** Marks a machine that has no mark as ready. Errors of the file system pass through. */
+export function layMark(folder: string, origin: MarkOrigin): void {
+  replaceSmallFile(markPath(folder, 'ready'), `${JSON.stringify(origin)}\n`, 0o600);
 }
 
 /** Takes or retires a ready machine; false when somebody else has done so, or removed it. */
@@ -45,6 +46,7 @@ export function moveMark(folder: string, to: 'taken' | 'retired'): boolean {
   }
 }
 
+/** @throws DriverError HK_STORE_UNWRITABLE when there is one that cannot be read */
 export function readMark(folder: string): PoolMark | undefined {
   // In the order in which they follow each other, so that none is missed.
   for (const state of ['ready', 'taken', 'retired'] as const) {
@@ -58,6 +60,8 @@ export function readMark(folder: string): PoolMark | undefined {
 
 function readOrigin(file: string): MarkOrigin | undefined {
   const reading = readSmallFile(file, MAX_BYTES);
+  // Gone is what was moved on meanwhile; too long, or no file, is damaged.
+  if ('code' in reading && reading.code !== 'ENOENT') throw unreadable(file, reading.problem);
   const { key, costMiB } = parseJsonObject('text' in reading ? reading.text : '') ?? {};
   const isWhole = typeof key === 'string' && Number.isSafeInteger(costMiB) && (costMiB as number) > 0;
   return isWhole ? { key, costMiB: costMiB as number } : undefined;

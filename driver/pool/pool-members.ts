@@ -3,7 +3,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { MachineStore } from '../store/machine-store';
 import { type MarkOrigin, type MarkState, readMark } from './pool-mark';
-import { poolFolder } from './pool-record';
+import { poolFolder, unreadable } from './pool-record';
 
 const UNFINISHED = '.unfinished';
 
@@ -17,7 +17,10 @@ export interface PoolMember {
   readonly origin: MarkOrigin | undefined;
 }
 
-/** Every machine that counts for a pool, sorted by name: marked ones, and names that its keeper has laid down. */
+/**
+ * Every machine that counts for a pool, sorted by name: marked ones, and names that its keeper has laid down.
+ * @throws DriverError HK_STORE_UNWRITABLE rather than leaving one out
+ */
 export function listMembers(store: MachineStore, pool: string): readonly PoolMember[] {
   const members = new Map<string, PoolMember>();
   for (const name of listUnfinished(store, pool)) members.set(name, { name, state: 'unfinished', origin: undefined });
@@ -49,13 +52,15 @@ export function dropUnfinished(store: MachineStore, pool: string, name: string):
 }
 
 function listUnfinished(store: MachineStore, pool: string): readonly string[] {
+  const folder = poolFolder(store.path, pool);
   try {
-    return readdirSync(poolFolder(store.path, pool))
+    return readdirSync(folder)
       .filter((file) => file.endsWith(UNFINISHED))
       .map((file) => file.slice(0, -UNFINISHED.length))
       .filter((name) => isNameOf(pool, name));
-  } catch {
-    return [];
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unreadable(folder, (cause as Error).message, cause);
   }
 }
 

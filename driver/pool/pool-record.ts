@@ -35,7 +35,7 @@ export function listPools(storePath: string): readonly string[] {
       .sort();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new DriverError('HK_STORE_UNWRITABLE', `cannot read ${folder}: ${(cause as Error).message}`, { cause });
+    throw unreadable(folder, (cause as Error).message, cause);
   }
 }
 
@@ -50,6 +50,10 @@ export function readPool(storePath: string, pool: string): PoolRecord {
     'HK_CONFIG_INVALID',
     `cannot use pool "${pool}": ${file} is damaged; the next start of its keeper writes it anew, "hyperkit pool rm ${pool}" removes the pool`,
   );
+}
+
+export function unreadable(file: string, why: string, cause?: unknown): DriverError {
+  return new DriverError('HK_STORE_UNWRITABLE', `cannot read ${file}: ${why}`, { cause });
 }
 
 export function unknownPool(pool: string): DriverError {

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readMachineStatus } from '../../engine/machine/state';
 import { DriverError } from '../errors';
+import { checkMachineName } from '../store/machine-name';
 import type { MachineStore } from '../store/machine-store';
 import { moveMark } from './pool-mark';
 import { listMembers } from './pool-members';
 import { findKeeper, readPool } from './pool-record';
 
 const LOOK_EVERY_MS = 100;
-/** A keeper that is being started again is there within this time. */
+/** A keeper that is being started is there within this time. */
 const WITHOUT_KEEPER_MS = 10_000;
 
 export interface TakeOptions {
@@ -19,14 +20,14 @@ export interface TakeOptions {
 /**
  * Takes a machine that is ready and runs; of several takers each gets another one. Needs no keeper, only waits for one
  * when nothing is ready. Answers its name.
- * @throws DriverError HK_POOL_UNKNOWN, HK_CONFIG_INVALID, HK_POOL_EMPTY
+ * @throws DriverError HK_USAGE, HK_POOL_UNKNOWN, HK_CONFIG_INVALID, HK_POOL_EMPTY
  */
 export async function takeMachine(
   store: MachineStore,
   pool: string,
   { timeoutMs, onWait }: TakeOptions,
 ): Promise<string> {
-  readPool(store.path, pool);
+  checkMachineName(pool);
   const beganMs = performance.now();
   let keptMs = beganMs;
   for (let looks = 0; ; looks++) {
@@ -34,9 +35,15 @@ export async function takeMachine(
     if (name !== undefined) return name;
     const nowMs = performance.now();
     if ((await findKeeper(store.path, pool)) !== undefined) keptMs = nowMs;
-    const waitedSeconds = Math.round((nowMs - beganMs) / 1000);
-    if (nowMs - beganMs >= timeoutMs) throw empty(pool, `none became ready within ${waitedSeconds} s`);
-    if (nowMs - keptMs >= WITHOUT_KEEPER_MS) throw empty(pool, 'none is ready, and nobody keeps the pool');
+    const isAbandoned = nowMs - keptMs >= WITHOUT_KEEPER_MS;
+    if (isAbandoned || nowMs - beganMs >= timeoutMs) {
+      readPool(store.path, pool);
+      const why = isAbandoned ? 'and nobody keeps the pool' : `after ${Math.round((nowMs - beganMs) / 1000)} s`;
+      throw new DriverError(
+        'HK_POOL_EMPTY',
+        `cannot take a machine of pool "${pool}": none is ready, ${why}; "hyperkit pool ls" tells its state, and the keeper's log why`,
+      );
+    }
     if (looks === 0) onWait();
     await sleep(LOOK_EVERY_MS);
   }
@@ -50,11 +57,4 @@ async function takeReady(store: MachineStore, pool: string): Promise<string | un
     if (moveMark(folder, isRunning ? 'taken' : 'retired') && isRunning) return name;
   }
   return undefined;
-}
-
-function empty(pool: string, why: string): DriverError {
-  return new DriverError(
-    'HK_POOL_EMPTY',
-    `cannot take a machine of pool "${pool}": ${why}; "hyperkit pool ls" tells its state, and the keeper's log why`,
-  );
 }

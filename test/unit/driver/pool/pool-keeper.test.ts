@@ -222,13 +222,14 @@ describe('one keeper after the other', () => {
     mkdirSync(poolFolder(machines.store.path, 'ci'), { recursive: true });
     for (const name of ['ci-aaaaaa', 'ci-bbbbbb', 'ci-cccccc', 'ci-dddddd', 'ci-eeeeee']) machines.put(name);
     const folderOf = (name: string): string => machines.store.folderOf(name);
-    layMark(folderOf('ci-aaaaaa'), 'ready', ORIGIN);
+    layMark(folderOf('ci-aaaaaa'), ORIGIN);
     // Killed between the mark and dropping what it had laid down, then handed out.
     layUnfinished(machines.store, 'ci', 'ci-bbbbbb');
-    layMark(folderOf('ci-bbbbbb'), 'ready', ORIGIN);
+    layMark(folderOf('ci-bbbbbb'), ORIGIN);
     moveMark(folderOf('ci-bbbbbb'), 'taken');
     layUnfinished(machines.store, 'ci', 'ci-cccccc');
-    layMark(folderOf('ci-dddddd'), 'retired', ORIGIN);
+    layMark(folderOf('ci-dddddd'), ORIGIN);
+    moveMark(folderOf('ci-dddddd'), 'retired');
     layUnfinished(machines.store, 'ci', 'ci-ffffff');
     const keeper = keep(machines);
     await keeper.has('ready');
