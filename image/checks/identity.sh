@@ -178,4 +178,5 @@ check_identity() {
     end_by_power_button
     check_cold_clone
     check_refusal
+    check_moved_engine
 }
