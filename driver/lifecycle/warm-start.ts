@@ -69,6 +69,7 @@ export async function tryWarmStart(
     logger.debug(`It cannot go on from a warm image: ${image.reason}`);
     return { restored: false, recipe };
   }
+  const begunMs = Date.now();
   try {
     await restore(context, prepared, image.folder, gifts);
     await countSuccess(recipe.cache, warmKey(recipe.dependencies));
@@ -77,7 +78,7 @@ export async function tryWarmStart(
     context.signal.throwIfAborted();
     const [reason = ''] = (error as Error).message.split('\n');
     const removed = FAULTS_OF_IMAGE.has((error as { readonly code?: unknown }).code)
-      ? await countFailure(recipe.cache, warmKey(recipe.dependencies), reason)
+      ? await countFailure(recipe.cache, warmKey(recipe.dependencies), { reason, begunMs })
       : undefined;
     if (removed !== undefined) logger.debug(`The warm image was removed: ${removed}`);
     if (isRequired) throw unavailable(config.MachineName, reason, error);

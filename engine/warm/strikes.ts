@@ -1,4 +1,4 @@
-import { appendFile, rm, stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { noteUnfit } from './unfit-note';
 import { imageFolder, removeImage } from './warm-cache';
@@ -8,34 +8,50 @@ import { verifyImage } from './warm-image';
 const MAX_STRIKES = 3;
 const UNFIT_MS = 24 * 60 * 60 * 1000;
 
+/** A machine that could not go on from an image. */
+export interface FailedRestore {
+  readonly reason: string;
+  /** By Date.now(). */
+  readonly begunMs: number;
+}
+
 /**
  * After a machine could not go on from an image: a damaged one is removed; one that fails again and again, too, and is
- * not made anew for a day. Answers why it was removed; undefined when it stays. Never throws.
+ * not made anew for a day. Those that fail side by side fail once: they have the same busy moment in common. Answers why
+ * it was removed; undefined when it stays. Never throws.
  */
-export async function countFailure(cache: string, key: string, reason: string): Promise<string | undefined> {
+export async function countFailure(cache: string, key: string, failed: FailedRestore): Promise<string | undefined> {
   try {
     const verified = await verifyImage(imageFolder(cache, key));
     if (!verified.usable) {
       await removeImage(cache, key);
       return verified.problem;
     }
-    // One byte for each: several processes may fail at once.
-    await appendFile(fileOf(cache, key), '.', { mode: 0o600 });
-    if ((await stat(fileOf(cache, key))).size < MAX_STRIKES) return undefined;
-    await noteUnfit(cache, key, `machines could not be made of it: ${reason}`, UNFIT_MS);
+    for (let strike = 1; strike < MAX_STRIKES; strike++) {
+      const file = fileOf(cache, key, strike);
+      const at = (await stat(file).catch(() => undefined))?.mtimeMs;
+      if (at !== undefined && at >= failed.begunMs && at <= Date.now()) return undefined;
+      if (at !== undefined) continue;
+      // Who finds it made since then failed side by side with another.
+      await writeFile(file, '', { flag: 'wx', mode: 0o600 });
+      return undefined;
+    }
+    await noteUnfit(cache, key, `machines could not be made of it: ${failed.reason}`, UNFIT_MS);
     await removeImage(cache, key);
     await countSuccess(cache, key);
     return `it failed ${MAX_STRIKES} times in a row`;
   } catch (error) {
-    return (error as Error).message;
+    return (error as NodeJS.ErrnoException).code === 'EEXIST' ? undefined : (error as Error).message;
   }
 }
 
 /** A machine went on from the image. Never throws. */
 export async function countSuccess(cache: string, key: string): Promise<void> {
-  await rm(fileOf(cache, key), { force: true }).catch(() => undefined);
+  for (let strike = 1; strike < MAX_STRIKES; strike++) {
+    await rm(fileOf(cache, key, strike), { force: true }).catch(() => undefined);
+  }
 }
 
-function fileOf(cache: string, key: string): string {
-  return path.join(cache, `${key}.strikes`);
+function fileOf(cache: string, key: string, strike: number): string {
+  return path.join(cache, `${key}.strike-${strike}`);
 }

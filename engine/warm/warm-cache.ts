@@ -14,6 +14,7 @@ import { WARM_KEY } from './warm-key';
  *   KEY/           an image (warm-image.ts). Appears whole, by a rename, and is never changed.
  *   KEY.draft/     of the process that makes that image, while it lives (machine/claim.ts), and of its virtual machine
  *   KEY.unfit      why no image of this key can be made or used, for a while (unfit-note.ts)
+ *   KEY.strike-N   machines could not go on from it N times in a row (strikes.ts)
  *   RANDOM.gone/   an image that is being deleted; whoever finds one goes on with it
  *   iso-digests.json, make-warm.log
  *

@@ -255,4 +255,5 @@ check_identity() {
     check_cold_clone
     check_refusal
     check_other_profile
+    check_moved_engine
 }

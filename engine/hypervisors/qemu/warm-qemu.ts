@@ -17,6 +17,7 @@ import {
 } from '../warm-starts';
 import { SAVED_FD } from './arguments';
 import { boardDigest } from './board-digest';
+import { hostCpuFeatures } from './host-cpu-features';
 import type { RequireQemu, UsableQemu } from './prepare-qemu';
 import { type QemuVm, startQemuVm } from './qemu-vm';
 import { receiveState, synced } from './state-stream';
@@ -37,7 +38,9 @@ export function createWarmQemu(requireQemu: RequireQemu, surroundings: Surroundi
       const { size, mtimeMs } = statSync(build.program);
       const program = `${build.program} ${size} ${mtimeMs}`;
       const board = boardDigest(accelerator, 'restored');
-      return { engine: `qemu ${build.version}`, program, accelerator, board, cpu: guestCpu(accelerator) };
+      const cpu = guestCpu(accelerator);
+      const features = accelerator === 'kvm' && { cpuFeatures: hostCpuFeatures() };
+      return { engine: `qemu ${build.version}`, program, accelerator, board, cpu, ...features };
     },
 
     async save(spec, attachments, { folder, deadlineMs }) {

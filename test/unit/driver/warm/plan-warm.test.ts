@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { planWarm, type WarmWish } from '../../../../driver/warm/plan-warm';
 import { warmCache, warmLimitBytes } from '../../../../driver/warm/warm-settings';
@@ -42,6 +42,28 @@ test('a machine of our ISO can go on from the image of its size', async () => {
   const other = await plan({ memoryMiB: 2048 });
   if (!other.possible) throw new Error(other.reason);
   expect(warmKey(other.recipe.dependencies)).not.toBe(warmKey(recipe.dependencies));
+});
+
+const keyOfPlan = async (): Promise<string> => {
+  const planned = await plan();
+  if (!planned.possible) throw new Error(planned.reason);
+  return warmKey(planned.recipe.dependencies);
+};
+
+test('another QEMU goes on from another image: of another version, another file, or written since', async () => {
+  const copy = path.join(temporaryFolder(), 'qemu');
+  const keys = [await keyOfPlan()];
+  process.env['FAKE_QEMU_VERSION'] = 'QEMU emulator version 9.9.9';
+  keys.push(await keyOfPlan());
+  delete process.env['FAKE_QEMU_VERSION'];
+  copyFileSync(FAKE_QEMU, copy);
+  process.env['HYPERKIT_QEMU'] = copy;
+  keys.push(await keyOfPlan());
+  utimesSync(copy, 1, 1);
+  keys.push(await keyOfPlan());
+  expect(new Set(keys).size).toBe(keys.length);
+  process.env['HYPERKIT_QEMU'] = FAKE_QEMU;
+  expect(await keyOfPlan()).toBe(keys[0]);
 });
 
 const withoutMarker = { ...boot2dockerFiles() };

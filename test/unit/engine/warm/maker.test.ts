@@ -1,12 +1,15 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { chooseHypervisor, listHypervisors } from '../../../../engine/hypervisors/select';
 import { isWarm } from '../../../../engine/hypervisors/warm-starts';
 import type { WarmRecipe } from '../../../../engine/warm/make-request';
+import { MAKE_WARM_WORD } from '../../../../engine/warm/maker-words';
 import { makeWarm, makeWarmInBackground } from '../../../../engine/warm/start-maker';
 import { findUnfit, noteUnfit } from '../../../../engine/warm/unfit-note';
-import { draftFolder, findImage, imageFolder } from '../../../../engine/warm/warm-cache';
+import { draftFolder, findImage, imageFolder, removeImage } from '../../../../engine/warm/warm-cache';
 import { verifyImage } from '../../../../engine/warm/warm-image';
 import { warmKey } from '../../../../engine/warm/warm-key';
 import { temporaryFolder } from '../../../support/temporary-folder';
@@ -141,6 +144,25 @@ test('a maker that was killed leaves a draft, and the next one begins anew', asy
   expect(existsSync(path.join(draft(), 'image', 'memory'))).toBe(true);
   bench.setEnvironment({ FAKE_QEMU: 'run' });
   expect(await make()).toBe('made');
+  await expectOnlyTheImage();
+});
+
+test('killed at whatever moment it leaves what the next one mends', async () => {
+  const begunMs = performance.now();
+  await make();
+  const tookMs = performance.now() - begunMs;
+  for (let eighth = 1; eighth <= 8; eighth++) {
+    await removeImage(cache, key);
+    const maker = spawn(process.execPath, [MACHINE_PROGRAM, MAKE_WARM_WORD], { stdio: ['pipe', 'ignore', 'ignore'] });
+    maker.stdin.write(`${JSON.stringify(recipe)}\n`);
+    setTimeout(() => maker.kill('SIGKILL'), (tookMs * eighth) / 8);
+    await once(maker, 'exit');
+    await until(() => bench.livingFakes().length === 0);
+    const image = await findImage(cache, key);
+    if (image.found) expect((await verifyImage(image.folder)).usable).toBe(true);
+    else expect(image.reason).toBe('there is none yet');
+  }
+  await make();
   await expectOnlyTheImage();
 });
 

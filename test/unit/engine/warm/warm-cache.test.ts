@@ -244,23 +244,48 @@ describe('notes', () => {
 });
 
 describe('an image from which a machine could not go on', () => {
+  const fail = async (key: string, begunMs = Date.now()): Promise<string | undefined> => {
+    const removed = await countFailure(cache, key, { reason: 'too slow', begunMs });
+    // The clock of files is coarse.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return removed;
+  };
+
   test('stays, is removed after three times in a row, and is not made again for a day', async () => {
     const { key, folder } = await putImage(cache);
-    expect(await countFailure(cache, key, 'too slow')).toBeUndefined();
-    expect(await countFailure(cache, key, 'too slow')).toBeUndefined();
+    expect(await fail(key)).toBeUndefined();
+    expect(await fail(key)).toBeUndefined();
     await countSuccess(cache, key);
-    expect(await countFailure(cache, key, 'too slow')).toBeUndefined();
-    expect(await countFailure(cache, key, 'too slow')).toBeUndefined();
+    expect(await fail(key)).toBeUndefined();
+    expect(await fail(key)).toBeUndefined();
     expect(existsSync(folder)).toBe(true);
-    expect(await countFailure(cache, key, 'too slow')).toBe('it failed 3 times in a row');
+    expect(await fail(key)).toBe('it failed 3 times in a row');
     expect(existsSync(folder)).toBe(false);
     expect(findUnfit(cache, key)).toContain('too slow');
+    expect(readdirSync(cache)).toEqual([`${key}.unfit`]);
+  });
+
+  test('several at once count as one', async () => {
+    const { key } = await putImage(cache);
+    const begunMs = Date.now();
+    await Promise.all(Array.from({ length: 8 }, () => fail(key, begunMs)));
+    expect(await fail(key, begunMs)).toBeUndefined();
+    expect(await fail(key)).toBeUndefined();
+    expect(await fail(key)).toBe('it failed 3 times in a row');
+  });
+
+  test('failures from the future count, too: the clock was set back', async () => {
+    const { key } = await putImage(cache);
+    await fail(key);
+    utimesSync(path.join(cache, `${key}.strike-1`), new Date('2099-01-01'), new Date('2099-01-01'));
+    await fail(key);
+    expect(await fail(key)).toBe('it failed 3 times in a row');
   });
 
   test('is removed at once when it is damaged, and may be made again', async () => {
     const { key, folder } = await putImage(cache);
     shorten('memory')(folder);
-    expect(await countFailure(cache, key, 'it crashed')).toMatch(/memory has 1000 bytes/);
+    expect(await fail(key)).toMatch(/memory has 1000 bytes/);
     expect(existsSync(folder)).toBe(false);
     expect(findUnfit(cache, key)).toBeUndefined();
   });
