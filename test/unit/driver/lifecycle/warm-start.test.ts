@@ -44,7 +44,7 @@ beforeEach(() => {
   Object.assign(config, { Engine: 'qemu', Accel: 'tcg', Warm: 'require' });
   const paths = machinePaths(config);
   mkdirSync(paths.directory, { recursive: true });
-  writeFileSync(paths.iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '1\n' }));
+  writeFileSync(paths.iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '2\n' }));
   iso = { path: paths.iso, version: undefined, source: undefined };
   context = {
     config,

@@ -14,7 +14,7 @@ beforeEach(() => {
   Object.assign(process.env, { XDG_CACHE_HOME: path.join(folder, 'cache'), HYPERKIT_QEMU: FAKE_QEMU });
   delete process.env['HYPERKIT_WARM_CACHE_MB'];
   const iso = path.join(folder, 'boot2docker.iso');
-  writeFileSync(iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '1\n' }));
+  writeFileSync(iso, buildIso({ ...boot2dockerFiles(), '/boot/identity': '2\n' }));
   wish = {
     iso,
     vcpus: 1,
@@ -47,7 +47,7 @@ test('a machine of our ISO can go on from the image of its size', async () => {
 const withoutMarker = { ...boot2dockerFiles() };
 test.each([
   ['an ISO of another make', withoutMarker, /image\/build makes/],
-  ['an ISO that speaks another version', { ...withoutMarker, '/boot/identity': '2\n' }, /image\/build makes/],
+  ['an ISO that speaks another version', { ...withoutMarker, '/boot/identity': '1\n' }, /image\/build makes/],
   ['an ISO with a folder of that name', { ...withoutMarker, '/boot/identity/1': '1' }, /image\/build makes/],
 ])('%s cannot', async (_what, files, reason) => {
   writeFileSync(wish.iso, buildIso(files));
