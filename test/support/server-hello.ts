@@ -39,7 +39,8 @@ export function drawOfServer(host: string, port: number, timeoutMs = 5000): Prom
 
 function clientHello(): Buffer {
   const extensions = sized(2, [
-    extension(10, sized(2, [Buffer.from('001d', 'hex')])),
+    // X25519 for the exchange, P-256 for the certificate.
+    extension(10, sized(2, [Buffer.from('001d0017', 'hex')])),
     extension(11, Buffer.from('0100', 'hex')),
     extension(13, sized(2, [Buffer.from('040308040401', 'hex')])),
   ]);
