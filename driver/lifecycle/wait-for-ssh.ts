@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../address/endpoint';
 import { DriverError } from '../errors';
 
+/** Between attempts: short at first, for guests that need not boot. */
+const FIRST_PAUSE_MS = 25;
 const PAUSE_MS = 200;
 const ATTEMPT_MS = 5_000;
 
@@ -24,6 +26,7 @@ export interface SshWait {
  */
 export async function waitForSsh(wait: SshWait): Promise<void> {
   const end = Date.now() + wait.deadlineMs;
+  let pauseMs = FIRST_PAUSE_MS;
   while (Date.now() < end) {
     wait.signal.throwIfAborted();
     if (await greets(wait.endpoint, Math.min(ATTEMPT_MS, end - Date.now()), wait.signal)) return;
@@ -32,7 +35,8 @@ export async function waitForSsh(wait: SshWait): Promise<void> {
     if (reason !== undefined) {
       throw new DriverError('HK_SSH_UNREACHABLE', `the virtual machine ended while booting: ${reason}`);
     }
-    await sleep(PAUSE_MS, undefined, { signal: wait.signal });
+    await sleep(pauseMs, undefined, { signal: wait.signal });
+    pauseMs = Math.min(2 * pauseMs, PAUSE_MS);
   }
   const where = `${wait.endpoint.address}:${wait.endpoint.sshPort}`;
   const text =

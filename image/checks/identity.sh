@@ -192,14 +192,17 @@ wait_server_hello() {
     return 1
 }
 
+# The processes of dockerd and of the TLS front.
+servers='echo $(cat /run/docker.process; sudo cat /run/docker-front/pid)'
+
 # With the credentials of a Docker host nothing is left to be done.
 check_docker_host() {
     local before
     gives 'its Docker lets its client in at once' '^[0-9]' dock version --format '{{.Server.Version}}'
-    before=$(guest 'cat /run/docker.process')
+    before=$(guest "$servers")
     gives 'its Docker is what its profile says' '^unchanged$' guest 'sudo /etc/init.d/docker adapt'
     gives 'files are where docker-machine puts them' '^644 644 600 644$' guest "cd /var/lib/boot2docker; stat -c %a ca.pem server.pem server-key.pem profile | xargs"
-    gives 'and dockerd is the same process' "^$before\$" guest 'cat /run/docker.process'
+    gives 'and its processes are the same' "^$before\$" guest "$servers"
 }
 
 # A word that is not well formed: nothing is applied.

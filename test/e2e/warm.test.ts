@@ -8,6 +8,7 @@ import { verifyImage } from '../../engine/warm/warm-image';
 import { createLikeClient, type Driven, drive } from '../support/drivers';
 import { ISO, missingForMachines, processesNaming, Store } from '../support/machines';
 import { describeWith, PROJECT } from '../support/peers';
+import { drawOfServer } from '../support/server-hello';
 import { until } from '../support/until';
 
 /** Machines that go on from a warm image, made by the `hyperkit` command; the image is in a cache of the test's own. */
@@ -33,7 +34,17 @@ const KEPT = [0, 1, 2, 4, 5, 6];
 /** As the images of this file are made, by the options' defaults. */
 const CLONE = { warm: 'require', engine: 'qemu', 'disk-size': 4000, 'boot2docker-url': ISO } as const;
 /** What a copy says of itself, and what is seen of it from outside. */
-const UNIQUE = ['hostkey-ecdsa', 'hostkey-ed25519', 'engine-id', 'machine-id', 'urandom', 'mac', 'tls-key'];
+const UNIQUE = [
+  'hostkey-ecdsa',
+  'hostkey-ed25519',
+  'engine-id',
+  'machine-id',
+  'urandom',
+  'mac',
+  'tls-random',
+  'tls-share',
+  'tls-key',
+];
 
 /** The public key of what answers at a machine's Docker port, once something does. */
 async function tlsKeyOf(host: string): Promise<string> {
@@ -164,6 +175,10 @@ describeWith('warm images', [...missingForMachines()], () => {
           'mac',
           JSON.parse(readFileSync(path.join(store.folder(name), 'hyperkit.json'), 'utf8')).machine.network.macAddress,
         );
+        // The very first handshake: what was drawn before a copy was its own would be in it.
+        const draw = await until(`TLS of ${name}`, async () => await drawOfServer(store.address(name), 2376), 60_000);
+        facts.set('tls-random', draw.random);
+        facts.set('tls-share', draw.share);
         facts.set('tls-key', await tlsKeyOf(store.address(name)));
         expect([...facts.keys()].sort()).toEqual([...UNIQUE].sort());
         for (const [key, value] of facts) {

@@ -37,12 +37,21 @@ function complaintAbout(change: object): string {
 }
 
 const network = (change: object): object => ({ network: { ...valid.network, ...change } });
+const docker = { ca: '/certs/ca.pem', certificate: '/certs/s.pem', key: '/certs/k.pem', profile: 'DOCKER_TLS=auto\n' };
+const warm = (change: object): object => ({
+  warm: { image: '/warm/KEY', authorizedKeys: 'ssh-rsa AAAA', docker: { ...docker, ...change } },
+});
 
 test('a good specification comes back as it is', () => {
   expect(parseVmSpec(valid)).toEqual(valid);
+  expect(parseVmSpec({ ...valid, ...warm({}) })).toEqual({ ...valid, ...warm({}) });
 });
 
 test.each<readonly [object, string]>([
+  [warm({ ca: 'ca.pem' }), 'warm.docker.ca "ca.pem" must be an absolute path'],
+  [warm({ key: undefined }), 'warm.docker.key undefined must be a text'],
+  [warm({ profile: '' }), 'warm.docker.profile "" must have a content'],
+  [warm({ profile: 'x'.repeat(5000) }), 'warm.docker.profile "xxx'],
   [{ vcpus: 0 }, 'vcpus 0 must be between 1 and '],
   [{ vcpus: 1.5 }, 'vcpus 1.5 must be a whole number'],
   [{ vcpus: 256 }, 'vcpus 256 must be between 1 and '],
