@@ -57,6 +57,8 @@ configure_packages() {
     mkdir -p "$root/etc/ssl/certs" "$root/usr/lib/ssl"
     find "$root/usr/share/ca-certificates" -name '*.crt' | LC_ALL=C sort | xargs cat >"$root/etc/ssl/certs/ca-certificates.crt"
     ln -sf ../../../etc/ssl/certs/ca-certificates.crt "$root/usr/lib/ssl/cert.pem"
+    # Each login reads it twice, and two thirds of it are remarks.
+    sed -i '/^[[:space:]]*#/d; /^[[:space:]]*$/d' "$root/etc/ssl/openssl.cnf"
     # mtab, and the applets of busybox for every command no package brings.
     ln -sf ../proc/self/mounts "$root/etc/mtab"
     "$root/usr/bin/busybox" --list | while read -r name; do
