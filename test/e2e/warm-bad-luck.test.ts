@@ -52,7 +52,16 @@ describeWith('a warm start with bad luck', [...missingForMachines()], () => {
     base = mkdtempSync(path.join(os.tmpdir(), 'hk-warm-luck-'));
     kept = path.join(base, 'kept');
     cache = path.join(base, 'docker-machine-driver-hyperkit', 'warm');
-    store = new Store(HYPERKIT, environment(), base);
+    const environment = {
+      XDG_CACHE_HOME: base,
+      HYPERKIT_QEMU: writeTamperedQemu(base),
+      HYPERKIT_WARM_CACHE_MB: '4000',
+      HYPERKIT_BOOT2DOCKER_URL: ISO,
+      HYPERKIT_ENGINE: 'qemu',
+      HYPERKIT_DISK_SIZE: '4000',
+      HYPERKIT_WARM: 'require',
+    };
+    store = new Store(HYPERKIT, environment, base);
   });
   afterAll(async () => {
     await store.dispose();
@@ -60,15 +69,6 @@ describeWith('a warm start with bad luck', [...missingForMachines()], () => {
     rmSync(base, { recursive: true });
   });
 
-  const environment = (): NodeJS.ProcessEnv => ({
-    XDG_CACHE_HOME: base,
-    HYPERKIT_QEMU: writeTamperedQemu(base),
-    HYPERKIT_WARM_CACHE_MB: '4000',
-    HYPERKIT_BOOT2DOCKER_URL: ISO,
-    HYPERKIT_ENGINE: 'qemu',
-    HYPERKIT_DISK_SIZE: '4000',
-    HYPERKIT_WARM: 'require',
-  });
   const nothingRuns = async (): Promise<void> => {
     const running = (): readonly string[] => processesNaming(base);
     await until('nothing of the test runs', () => running().length === 0, 60_000, running);
@@ -270,7 +270,7 @@ describeWith('a warm start with bad luck', [...missingForMachines()], () => {
     'a full disk is told as that, and not held against the image',
     async () => {
       const small = mountSmallDisk(Math.ceil((statSync(ISO).size / 1024 / 1024) * 2) + 350);
-      const crowded = new Store(HYPERKIT, environment(), small.path);
+      const crowded = new Store(HYPERKIT, store.extraEnv, small.path);
       const ballast = path.join(small.path, 'ballast');
       const fill = `fallocate -l $(($(df --output=avail -k '${small.path}' | tail -n 1) - 16))KiB '${ballast}'`;
       try {

@@ -18,8 +18,8 @@ const ANY_MACHINE: VmSpec = {
 };
 
 /**
- * Tells boards apart: another text when what QEMU is told of the devices of a guest with one disk and one CD-ROM has changed. A state
- * that was saved on one board can't be read on another.
+ * Tells boards apart: another text when what QEMU is told of the devices of a guest with one disk and one CD-ROM has
+ * changed. A state that was saved on one board can't be read on another.
  */
 export function boardDigest(accelerator: QemuAccelerator, devices: 'booted' | 'restored'): string {
   const warm = { memory: undefined, role: 'copy', generation: '' } as const;
