@@ -20,6 +20,14 @@ export function openStore(mode: Mode): Store {
   return new Store(client.path, { HYPERKIT_WARM: mode });
 }
 
+/** A store as it is from its second machine on: with certificates, and with the ISO in its cache. Use `--warm` with it. */
+export async function openUsedStore(): Promise<Store> {
+  const store = openStore('require');
+  await hyperkit(store, ['create', ...SIZE, 'first']);
+  await hyperkit(store, ['rm', '-y', 'first']);
+  return store;
+}
+
 /** Makes the image that the measured machines go on from. */
 export async function makeImage(): Promise<void> {
   const store = openStore('require');

@@ -4,7 +4,8 @@ import { EXIT } from './exit-status';
 
 /** Runs `hyperkit` with words: finds the verb, and says what there is when there is none of that name. Answers the exit status. */
 export async function runWords(words: readonly string[], programsDir: string): Promise<number> {
-  const { before, rest } = splitCommonOptions(words);
+  const { before, rest: given } = splitCommonOptions(words);
+  const rest = spelledOut(given);
   const [first] = rest;
   if (first === undefined || first === '--help' || first === 'help') {
     process[first === undefined ? 'stderr' : 'stdout'].write(helpText());
@@ -34,6 +35,12 @@ function splitCommonOptions(words: readonly string[]): {
     else if (/^--(storage-path=.*|json|quiet|debug)$/s.test(word)) end += 1;
     else return { before: words.slice(0, end), rest: words.slice(end) };
   }
+}
+
+/** `pool --size 4` is short for `pool run --size 4`. */
+function spelledOut(words: readonly string[]): readonly string[] {
+  const [first = '', second = ''] = words;
+  return first === 'pool' && second.startsWith('--') ? [first, 'run', ...words.slice(1)] : words;
 }
 
 function findCommand(words: readonly string[]): CommandEntry | undefined {

@@ -52,6 +52,13 @@ async function putMachine(name: string, mark: string, pid = process.pid): Promis
   put(`machines/${name}/pool-${mark}`, { key: 'x', costMiB: 1152 });
 }
 
+test('options alone keep a pool', async () => {
+  const [long, short] = await Promise.all([hyperkit(['pool', 'run', '--help']), hyperkit(['pool', '--help'])]);
+  expect(short).toMatchObject({ code: 0, stdout: long.stdout });
+  expect(await hyperkit(['pool', '--size', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--size') });
+  expect(await hyperkit(['pool'])).toMatchObject({ code: 2 });
+});
+
 describe('pool take', () => {
   test('of twenty takers at once five get the five machines, each another one', async () => {
     putPool('ci');
