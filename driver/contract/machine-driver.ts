@@ -22,8 +22,8 @@ export type MachineState = (typeof MachineState)[keyof typeof MachineState];
 export interface DockerOffer {
   /** Lays the files down, for a machine at this address. */
   readonly prepare: (address: string) => Promise<DockerFiles>;
-  /** Called when the machine's Docker runs with them. */
-  readonly onTaken: () => void;
+  /** Called when the guest says that its Docker runs with them: rejects when it does not answer. */
+  readonly prove: (address: string) => Promise<void>;
 }
 
 /**

@@ -18,6 +18,8 @@ import { setUpDocker } from './set-up-docker';
 
 /** Docker's certificates were just laid down and its port answers within seconds. */
 const DOCKER_DEADLINE_MS = 120_000;
+/** Of a machine that was restored it is there already; without an answer booting is the better way. */
+const RESTORED_DOCKER_DEADLINE_MS = 30_000;
 
 export interface HostRequest {
   readonly name: string;
@@ -79,13 +81,12 @@ export async function createHost(
     await machine.withLock(`hyperkit create ${machine.name}`, async () => {
       await machine.save();
       onPhase('create');
-      const isSetUp = await createMachine(machine, paths, certify, signal);
+      const isProved = await createMachine(machine, paths, certify, options);
       await machine.save();
-      if (!isSetUp) {
-        onPhase('provision');
-        const change = await setUpDocker(machine, await certify(await driver.getIP()), signal);
-        logger.debug(`Docker in the guest was ${change}`);
-      }
+      if (isProved) return;
+      onPhase('provision');
+      const change = await setUpDocker(machine, await certify(await driver.getIP()), signal);
+      logger.debug(`Docker in the guest was ${change}`);
       onPhase('verify');
       await waitForDocker(dockerTarget(await driver.getURL(), paths), DOCKER_DEADLINE_MS, signal);
       await machine.save();
@@ -128,28 +129,30 @@ async function prepare(
 /** Issues the machine's certificates and lays them down. */
 type Certify = (address: string) => Promise<ServerCredentials>;
 
-/** Makes the virtual machine; true if it has taken credentials and options of its Docker on the way. */
+/** Makes the virtual machine; true if its Docker has got its credentials and options on the way, and has answered. */
 async function createMachine(
   machine: StoredMachine,
   paths: AuthPaths,
   certify: Certify,
-  signal: AbortSignal,
+  { signal, onPhase }: CreateOptions,
 ): Promise<boolean> {
   const driver = machine.requireDriver();
   const wishes = readEngineWishes(machine.document);
-  let isSetUp = false;
+  let isProved = false;
   const offer: DockerOffer = {
     async prepare(address) {
       await certify(address);
       const profile = engineProfile(wishes, driver.driverName(), DOCKER_PORT);
       return { ca: paths.caCert, certificate: paths.serverCert, key: paths.serverKey, profile };
     },
-    onTaken: () => {
-      isSetUp = true;
+    async prove(address) {
+      onPhase('verify');
+      await waitForDocker(dockerTarget(`tcp://${address}:${DOCKER_PORT}`, paths), RESTORED_DOCKER_DEADLINE_MS, signal);
+      isProved = true;
     },
   };
   await untilAborted(driver, signal, () => driver.create(isDefaultEngine(wishes) ? offer : undefined));
-  return isSetUp;
+  return isProved;
 }
 
 function alreadyExists(name: string): DriverError {

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { killMachine } from '../../engine/machine/control';
 import { replaceFile } from '../../engine/storage/atomic-file';
 import { copyDisk } from '../../engine/storage/copy-disk';
 import { requireFreeSpace } from '../../engine/storage/data-disk';
@@ -17,15 +19,20 @@ import { planWarm } from '../warm/plan-warm';
 import { type MachineContext, machineProgram } from './machine-context';
 import { diskBytes } from './machine-size';
 import { type LaunchPatience, launch, launchPrepared, type PreparedMachine } from './start';
+import { Turns } from './turns';
 
 /** Restoring takes a second; on a host that is busy with eight of them several. Longer and booting is the better way. */
 const RESTORE_PATIENCE: LaunchPatience = { launchMs: 50_000, sshMs: 30_000 };
+
+/** A restore keeps a processor busy. More of them than there are, in this process, and each takes longer than all in turn. */
+const RESTORES = new Turns(availableParallelism());
 
 /** These say something about the image; others (an address in use, a full disk) would meet a boot as well. */
 const FAULTS_OF_IMAGE: ReadonlySet<unknown> = new Set([
   'HK_RESTORE_FAILED',
   'HK_MACHINE_TIMEOUT',
   'HK_SSH_UNREACHABLE',
+  'HK_DOCKER_UNREACHABLE',
 ]);
 
 export type WarmStart =
@@ -71,7 +78,8 @@ export async function tryWarmStart(
   }
   const begunMs = Date.now();
   try {
-    await restore(context, prepared, image.folder, gifts);
+    const { folder } = image;
+    await RESTORES.run(context.signal, async () => await restore(context, prepared, folder, gifts));
     await countSuccess(recipe.cache, warmKey(recipe.dependencies));
     return { restored: true };
   } catch (error) {
@@ -130,14 +138,24 @@ async function restore(
     await copyDisk(`${image}/${SAVED_DISK}`, paths.dataDisk, signal);
     const docker = await offer?.prepare(endpoint.address);
     const warm = { image, authorizedKeys: publicKeyLine, docker };
-    // By the guest's own word its SSH server listens; whoever made the offer is going to ask its Docker.
-    const enter = docker === undefined ? launchPrepared : launch;
-    await enter(context, { spec: { ...spec, warm }, endpoint }, RESTORE_PATIENCE);
-    offer?.onTaken();
+    const machine = { spec: { ...spec, warm }, endpoint };
+    if (offer === undefined) await launchPrepared(context, machine, RESTORE_PATIENCE);
+    else await launchAndProve(context, machine, offer);
     logger.info(`Restored from a warm image in ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   } catch (error) {
     await rm(paths.dataDisk, { force: true });
     await rm(paths.unfinishedClone, { force: true });
+    throw error;
+  }
+}
+
+/** By the guest's own word its SSH server listens; what is asked is Docker. */
+async function launchAndProve(context: MachineContext, machine: PreparedMachine, offer: DockerOffer): Promise<void> {
+  await launch(context, machine, RESTORE_PATIENCE);
+  try {
+    await offer.prove(machine.endpoint.address);
+  } catch (error) {
+    await killMachine(context.paths.directory);
     throw error;
   }
 }

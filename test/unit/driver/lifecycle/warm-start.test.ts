@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { emptyConfig } from '../../../../driver/config/driver-config';
 import { machinePaths } from '../../../../driver/config/machine-paths';
 import type { DockerOffer } from '../../../../driver/contract/machine-driver';
+import { DriverError } from '../../../../driver/errors';
 import type { InstalledIso } from '../../../../driver/iso/resolve';
 import type { MachineContext } from '../../../../driver/lifecycle/machine-context';
 import { discardUnfinishedClone, prepareMachine } from '../../../../driver/lifecycle/start';
@@ -66,21 +67,22 @@ async function warmStart(offer?: DockerOffer): Promise<WarmStart> {
   return await tryWarmStart(context, await prepareMachine(context), iso, { publicKeyLine, offer });
 }
 
-/** An offer that counts. */
-function someOffer(): DockerOffer & { readonly addresses: readonly string[]; readonly taken: () => number } {
+/** An offer that remembers for which addresses it was made and proved. */
+function someOffer(fault?: Error): DockerOffer & { readonly addresses: string[]; readonly proved: string[] } {
   const file = path.join(context.paths.directory, 'some.pem');
   writeFileSync(file, '-----BEGIN CERTIFICATE-----\n');
   const addresses: string[] = [];
-  let taken = 0;
+  const proved: string[] = [];
   return {
     addresses,
-    taken: () => taken,
+    proved,
     async prepare(address) {
       addresses.push(address);
       return { ca: file, certificate: file, key: file, profile: 'DOCKER_TLS=auto\n' };
     },
-    onTaken() {
-      taken++;
+    async prove(address) {
+      proved.push(address);
+      if (fault !== undefined) throw fault;
     },
   };
 }
@@ -120,8 +122,21 @@ test('what is required and not there is made first; a guest that takes no identi
 test('an offer for its Docker is made for its address, and taken by a machine that is restored', async () => {
   const offer = someOffer();
   expect(await warmStart(offer)).toEqual({ restored: true });
-  expect([offer.addresses, offer.taken()]).toEqual([[context.config.IPAddress], 1]);
+  expect([offer.addresses, offer.proved]).toEqual([[context.config.IPAddress], [context.config.IPAddress]]);
   expect(existsSync(context.paths.unfinishedClone)).toBe(false);
+});
+
+test('a machine whose Docker does not answer is ended, and booted', async () => {
+  context.config.Warm = 'require';
+  await warmStart(someOffer());
+  await killMachine(context.paths.directory);
+  rmSync(context.paths.dataDisk);
+  context.config.Warm = 'auto';
+  const offer = someOffer(new DriverError('HK_DOCKER_UNREACHABLE', 'cannot reach Docker'));
+  expect(await warmStart(offer)).toMatchObject({ restored: false });
+  expect(offer.proved).toHaveLength(1);
+  expect(words.join('\n')).toMatch(/could not go on from the warm image and is booted instead: cannot reach Docker/);
+  expectNoTrace();
 });
 
 test('an offer is not taken by a machine that has to be booted', async () => {
@@ -129,7 +144,7 @@ test('an offer is not taken by a machine that has to be booted', async () => {
   context.config.Warm = 'auto';
   const offer = someOffer();
   expect(await warmStart(offer)).toMatchObject({ restored: false });
-  expect([offer.addresses, offer.taken()]).toEqual([[context.config.IPAddress], 0]);
+  expect([offer.addresses, offer.proved]).toEqual([[context.config.IPAddress], []]);
 });
 
 test('what is required and not possible is refused', async () => {
