@@ -8,7 +8,7 @@ export const WARM_ROUNDS = 5;
 /** Cold creates take their time, and their spread is small. */
 export const COLD_ROUNDS = 3;
 
-/** One size for all: what warm images of it can't be used for is another size. */
+/** What is measured alone has a processor for each of the host's two. */
 export const SIZE = ['--hyperkit-cpu-count', '2', '--hyperkit-memory-size', '1024'] as const;
 
 export type Mode = 'never' | 'require';
@@ -21,18 +21,18 @@ export function openStore(mode: Mode): Store {
 }
 
 /** A store as it is from its second machine on: with certificates, and with the ISO in its cache. Use `--warm` with it. */
-export async function openUsedStore(): Promise<Store> {
+export async function openUsedStore(size: readonly string[] = SIZE): Promise<Store> {
   const store = openStore('require');
-  await hyperkit(store, ['create', ...SIZE, 'first']);
+  await hyperkit(store, ['create', ...size, 'first']);
   await hyperkit(store, ['rm', '-y', 'first']);
   return store;
 }
 
 /** Makes the image that the measured machines go on from. */
-export async function makeImage(): Promise<void> {
+export async function makeImage(size: readonly string[] = SIZE): Promise<void> {
   const store = openStore('require');
   try {
-    await hyperkit(store, ['image', 'warm', ...SIZE]);
+    await hyperkit(store, ['image', 'warm', ...size]);
   } finally {
     await store.dispose();
   }
