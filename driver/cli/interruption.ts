@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { DriverError } from '../errors';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -13,6 +14,8 @@ export class Interruption {
   get signal(): AbortSignal {
     if (!this.#isListening) for (const name of SIGNALS) process.on(name, this.#onSignal);
     this.#isListening = true;
+    // Of many machines that are worked on at once each listens.
+    setMaxListeners(0, this.#abort.signal);
     return this.#abort.signal;
   }
 
