@@ -13,6 +13,9 @@ dock() {
         --tlscert "$work/certs/cert.pem" --tlskey "$work/certs/key.pem" "$@"
 }
 
+# Timers of the front; its watchdog would have one for each thread.
+front_timers='sudo cat /proc/$(sudo cat /run/docker-front/pid)/timers | wc -l'
+
 check_docker() {
     gives 'API 1.15 as docker-machine asks for it' '"ApiVersion"' api /v1.15/version
     gives 'oldest API is the one the front was made for' '"MinAPIVersion":"1.24"' api /version
@@ -21,6 +24,7 @@ check_docker() {
     refuses 'no client certificate, no API' timeout 30 curl -sS --cacert "$work/certs/ca.pem" "https://$address:2376/version"
     refuses "a stranger's certificate, no API" timeout 30 curl -sS --cacert "$work/certs/ca.pem" --cert "$work/certs/bad.pem" --key "$work/certs/bad-key.pem" "https://$address:2376/version"
     gives 'BuildKit session is upgraded to HTTP/2' '101 Switching' h2c_session
+    gives 'no watchdog that kills the front when the host is busy' '^0$' guest "$front_timers"
     gives 'labels' 'provider=hyperkit' api /info
     gives 'storage driver' '"Driver":"overlay2"' api /info
     gives 'proxy of the profile' '"HttpProxy":"http://127.0.0.1:9"' api /info

@@ -199,6 +199,7 @@ servers='echo $(cat /run/docker.process; sudo cat /run/docker-front/pid)'
 check_docker_host() {
     local before
     gives 'its Docker lets its client in at once' '^[0-9]' dock version --format '{{.Server.Version}}'
+    gives 'without a watchdog in front of it' '^0$' guest "$front_timers"
     before=$(guest "$servers")
     gives 'its Docker is what its profile says' '^unchanged$' guest 'sudo /etc/init.d/docker adapt'
     gives 'files are where docker-machine puts them' '^644 644 600 644$' guest "cd /var/lib/boot2docker; stat -c %a ca.pem server.pem server-key.pem profile | xargs"

@@ -253,6 +253,23 @@ describeWith('a warm start with bad luck', [...missingForMachines()], () => {
     putBack();
   });
 
+  test('a host that has next to no time for a machine: its Docker port outlives that', async () => {
+    const abort = new AbortController();
+    let throttling: Promise<void> | undefined;
+    const outcome = await store.machine(['create', '--debug', 'slow'], {
+      deadlineMs: 400_000,
+      heard: (text) => {
+        if (text.includes('Checking connection')) throttling ??= throttle(pidOf('slow', 'guest=slow,'), abort.signal);
+      },
+    });
+    abort.abort();
+    await throttling;
+    expect(throttling).toBeDefined();
+    expect([outcome.code, outcome.output]).toEqual([0, expect.stringContaining('Restored from a warm image in')]);
+    expect(await store.succeed(['version', 'slow'])).toMatch(/^\d+\.\d+/);
+    await remove('slow');
+  });
+
   test('the image goes while a copy of it is made: that one goes on', async () => {
     const rm = `'${HYPERKIT}' image rm ${key}`;
     const outcome = await create('late', tampered({ run: rm }));
@@ -394,3 +411,17 @@ describeWith('a warm start with bad luck', [...missingForMachines()], () => {
     await strike;
   }
 });
+
+const THROTTLE_MS = 15_000;
+const SHARE = { running: 2, halted: 198 } as const;
+
+/** Lets a process run for a hundredth of the time, as a host does that is busy with others. */
+async function throttle(pid: number | undefined, signal: AbortSignal): Promise<void> {
+  if (pid === undefined) throw new Error('there is no such process');
+  for (const end = Date.now() + THROTTLE_MS; Date.now() < end && !signal.aborted; ) {
+    process.kill(pid, 'SIGSTOP');
+    await sleep(SHARE.halted);
+    process.kill(pid, 'SIGCONT');
+    await sleep(SHARE.running);
+  }
+}
