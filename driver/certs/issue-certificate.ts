@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import asn1 from 'node-forge/lib/asn1';
 import util from 'node-forge/lib/util';
 import x509 from 'node-forge/lib/x509';
+import { encodePem } from '../../engine/identity/pem';
 
 /** docker-machine's: a guest's clock may be a little behind, and nobody renews certificates by himself. */
 const BACKDATED_MS = 5 * 60 * 1000;
@@ -117,10 +118,5 @@ function signed(certificate: ReturnType<typeof x509.createCertificate>, publicKe
   const body = Buffer.from(asn1.toDer(certificate.tbsCertificate).getBytes(), 'latin1');
   certificate.signature = sign('sha256', body, key).toString('latin1');
   const der = Buffer.from(asn1.toDer(x509.certificateToAsn1(certificate)).getBytes(), 'latin1');
-  return toPem('CERTIFICATE', der);
-}
-
-function toPem(label: string, der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+  return encodePem('CERTIFICATE', der);
 }

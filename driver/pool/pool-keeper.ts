@@ -177,7 +177,7 @@ export class PoolKeeper {
       const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
       this.#tell({ event: 'ready', machine: name, seconds });
     } catch (error) {
-      // Else it is removed as any unfinished machine is.
+      // What there is of it keeps its mark, by which the next look finds and removes it.
       if (madeNothing(error) || !this.#store.has(name)) dropUnfinished(this.#store, this.#plan.pool, name);
       if (!signal.aborted) {
         const retrySeconds = this.#backOff.fail(performance.now()) / 1000;

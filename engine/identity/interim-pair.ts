@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { DER_TAG, der, derBitString, derObjectIdentifier, derSequence, derTime } from './der';
+import { encodePem } from './pem';
 
 /** A certificate and its key, in PEM. */
 export interface InterimPair {
@@ -45,7 +46,7 @@ export function makeInterimPair(hostname: string, now = new Date()): InterimPair
   );
   const signature = sign('sha256', body, privateKey);
   return {
-    certificate: pem('CERTIFICATE', derSequence(body, algorithm, derBitString(signature))),
+    certificate: encodePem('CERTIFICATE', derSequence(body, algorithm, derBitString(signature))),
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   };
 }
@@ -78,9 +79,4 @@ function serialNumber(): Buffer {
   const bytes = randomBytes(20);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
   return bytes;
-}
-
-function pem(label: string, bytes: Buffer): string {
-  const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
